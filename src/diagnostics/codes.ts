@@ -1,0 +1,43 @@
+/**
+ * Every code that can stand in the `code` of an error object under `--json`.
+ *
+ * The abort causes of the original Ksplice keep their names where they fit, so that scripts written
+ * for it still read right. A code is stable: it may be added, never renamed.
+ */
+export type ErrorCode =
+  // the request itself
+  | 'usage'
+  | 'unknown_update'
+  // what was handed to us
+  | 'malformed_patch'
+  | 'patch_does_not_apply'
+  | 'compile_failed'
+  | 'malformed_object'
+  | 'malformed_update'
+  // understood, and not safe
+  | 'refused'
+  | 'id_taken'
+  | 'no_change'
+  // the running kernel
+  | 'no_match'
+  | 'failed_to_find'
+  | 'code_busy'
+  | 'module_busy'
+  | 'unexpected_running_task'
+  | 'target_not_loaded'
+  | 'out_of_memory'
+  | 'apply_in_progress'
+  // the machine
+  | 'unknown_kernel'
+  | 'not_root'
+  | 'no_kcore'
+  | 'kallsyms_hidden'
+  | 'lockdown'
+  | 'modules_disabled'
+  | 'core_incompatible'
+  | 'missing_tool'
+  | 'download_failed'
+  | 'command_failed'
+  | 'interrupted'
+  // our bug
+  | 'unexpected';
