@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/ksplice: what user space reads and writes.
+ *
+ *	interface	0444	KSPLICE_INTERFACE
+ *	control		0200	create ID | pin ID MODULE | forget ID
+ *	ID/stage	0600	preparing, applied, reversed; write applied, reversed
+ *	ID/abort_cause	0400	why the last change was not made, or ok
+ *	ID/conflicts	0400	who was in the way: NAME PID FUNCTION...
+ *	ID/debug	0600	0, 1: log every attempt
+ *	ID/partial	0600	0, 1: `pin` passes over a module that is not loaded
+ *	ID/pins		0400	MODULE BUILD-ID, or MODULE - if the kernel keeps none
+ *	ID/timing	0400	figures of the last change of stage, NAME VALUE
+ *
+ * No address passes through here.  A stage change that is not allowed fails with
+ * EINVAL.
+ *
+ * Removing a directory waits for everyone who has one of its files open, and
+ * these may wait for ksplice_mutex: so `forget` unlinks the entry under the
+ * mutex, marks it forgotten, and removes the directory after letting go.
+ */
+#define pr_fmt(fmt) "ksplice: " fmt
+
+#include <linux/ctype.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include "core.h"
+
+static struct kobject *ksplice_root;
+
+static const char * const stage_names[] = {
+	[KSPLICE_PREPARING]	= "preparing",
+	[KSPLICE_APPLIED]	= "applied",
+	[KSPLICE_REVERSED]	= "reversed",
+};
+
+static const char * const abort_names[] = {
+	[KSPLICE_OK]				= "ok",
+	[KSPLICE_NO_MATCH]			= "no_match",
+	[KSPLICE_CODE_BUSY]			= "code_busy",
+	[KSPLICE_MODULE_BUSY]			= "module_busy",
+	[KSPLICE_OUT_OF_MEMORY]			= "out_of_memory",
+	[KSPLICE_UNEXPECTED_RUNNING_TASK]	= "unexpected_running_task",
+	[KSPLICE_TARGET_NOT_LOADED]		= "target_not_loaded",
+	[KSPLICE_UNEXPECTED]			= "unexpected",
+};
+
+static struct ksplice_entry *to_entry(struct kobject *kobj)
+{
+	return container_of(kobj, struct ksplice_entry, kobj);
+}
+
+static ssize_t stage_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", stage_names[READ_ONCE(to_entry(kobj)->stage)]);
+}
+
+static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct ksplice_entry *entry = to_entry(kobj);
+	enum ksplice_direction direction;
+	int ret;
+
+	if (sysfs_streq(buf, "applied"))
+		direction = KSPLICE_APPLY;
+	else if (sysfs_streq(buf, "reversed"))
+		direction = KSPLICE_UNDO;
+	else
+		return -EINVAL;
+
+	mutex_lock(&ksplice_mutex);
+	ret = entry->forgotten ? -ENODEV : ksplice_change_stage(entry, direction);
+	mutex_unlock(&ksplice_mutex);
+	return ret ? ret : count;
+}
+
+static ssize_t abort_cause_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", abort_names[READ_ONCE(to_entry(kobj)->cause)]);
+}
+
+static ssize_t conflicts_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	ssize_t length;
+
+	mutex_lock(&ksplice_mutex);
+	length = sysfs_emit(buf, "%s", to_entry(kobj)->conflicts);
+	mutex_unlock(&ksplice_mutex);
+	return length;
+}
+
+static ssize_t flag_store(struct kobject *kobj, bool *flag, const char *buf, size_t count)
+{
+	bool value;
+
+	if (kstrtobool(buf, &value))
+		return -EINVAL;
+	mutex_lock(&ksplice_mutex);
+	*flag = value;
+	mutex_unlock(&ksplice_mutex);
+	return count;
+}
+
+static ssize_t debug_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_entry(kobj)->debug);
+}
+
+static ssize_t debug_store(struct kobject *kobj, struct kobj_attribute *attr,
+			   const char *buf, size_t count)
+{
+	return flag_store(kobj, &to_entry(kobj)->debug, buf, count);
+}
+
+static ssize_t partial_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_entry(kobj)->partial);
+}
+
+static ssize_t partial_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	return flag_store(kobj, &to_entry(kobj)->partial, buf, count);
+}
+
+static ssize_t pins_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct ksplice_pin *pin;
+	ssize_t length = 0;
+
+	mutex_lock(&ksplice_mutex);
+	list_for_each_entry(pin, &to_entry(kobj)->pins, list) {
+#ifdef CONFIG_STACKTRACE_BUILD_ID
+		if (pin->module && !pin->gone) {
+			length += sysfs_emit_at(buf, length, "%s %*phN\n", pin->name,
+						BUILD_ID_SIZE_MAX, pin->module->build_id);
+			continue;
+		}
+#endif
+		length += sysfs_emit_at(buf, length, "%s -\n", pin->name);
+	}
+	mutex_unlock(&ksplice_mutex);
+	return length;
+}
+
+static ssize_t timing_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct ksplice_entry *entry = to_entry(kobj);
+	ssize_t length;
+
+	mutex_lock(&ksplice_mutex);
+	length = sysfs_emit(buf,
+			    "attempts %u\nstopped_ns %llu\ncall_ns %llu\ntasks %u\nscanned %u\n",
+			    entry->attempts, entry->stopped_ns, entry->call_ns, entry->tasks,
+			    entry->scanned);
+	mutex_unlock(&ksplice_mutex);
+	return length;
+}
+
+static struct kobj_attribute stage_attr = __ATTR(stage, 0600, stage_show, stage_store);
+static struct kobj_attribute abort_cause_attr = __ATTR(abort_cause, 0400, abort_cause_show, NULL);
+static struct kobj_attribute conflicts_attr = __ATTR(conflicts, 0400, conflicts_show, NULL);
+static struct kobj_attribute debug_attr = __ATTR(debug, 0600, debug_show, debug_store);
+static struct kobj_attribute partial_attr = __ATTR(partial, 0600, partial_show, partial_store);
+static struct kobj_attribute pins_attr = __ATTR(pins, 0400, pins_show, NULL);
+static struct kobj_attribute timing_attr = __ATTR(timing, 0400, timing_show, NULL);
+
+static struct attribute *entry_attrs[] = {
+	&stage_attr.attr,
+	&abort_cause_attr.attr,
+	&conflicts_attr.attr,
+	&debug_attr.attr,
+	&partial_attr.attr,
+	&pins_attr.attr,
+	&timing_attr.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(entry);
+
+static void entry_release(struct kobject *kobj)
+{
+	struct ksplice_entry *entry = to_entry(kobj);
+
+	kfree(entry->conflicts);
+	kfree(entry);
+}
+
+static struct kobj_type entry_type = {
+	.release	= entry_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= entry_groups,
+};
+
+static bool id_is_valid(const char *id)
+{
+	size_t i, length = strlen(id);
+
+	if (!length || length > KSPLICE_ID_MAX)
+		return false;
+	for (i = 0; i < length; i++) {
+		if (!islower(id[i]) && !isdigit(id[i]) && id[i] != '_')
+			return false;
+	}
+	return true;
+}
+
+static int control_create(const char *id)
+{
+	struct ksplice_entry *entry;
+	int ret;
+
+	if (!id_is_valid(id))
+		return -EINVAL;
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	if (!entry)
+		return -ENOMEM;
+	entry->conflicts = kzalloc(PAGE_SIZE, GFP_KERNEL);
+	if (!entry->conflicts) {
+		kfree(entry);
+		return -ENOMEM;
+	}
+	INIT_LIST_HEAD(&entry->list);
+	INIT_LIST_HEAD(&entry->pins);
+	strscpy(entry->id, id, sizeof(entry->id));
+	kobject_init(&entry->kobj, &entry_type);
+
+	mutex_lock(&ksplice_mutex);
+	if (ksplice_find(id))
+		ret = -EEXIST;
+	else if (!try_module_get(THIS_MODULE))
+		ret = -ENODEV;
+	else
+		ret = kobject_add(&entry->kobj, ksplice_root, "%s", id);
+	if (!ret)
+		ksplice_link(entry);
+	else if (ret != -EEXIST && ret != -ENODEV)
+		module_put(THIS_MODULE);
+	mutex_unlock(&ksplice_mutex);
+
+	if (ret)
+		kobject_put(&entry->kobj);
+	return ret;
+}
+
+static int control_pin(const char *id, const char *module)
+{
+	struct ksplice_entry *entry;
+	int ret;
+
+	mutex_lock(&ksplice_mutex);
+	entry = ksplice_find(id);
+	if (!entry)
+		ret = -ENOENT;
+	else if (entry->switching || entry->stage == KSPLICE_APPLIED)
+		ret = -EBUSY;
+	else
+		ret = ksplice_pin(entry, module);
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
+static int control_forget(const char *id)
+{
+	struct ksplice_entry *entry;
+
+	mutex_lock(&ksplice_mutex);
+	entry = ksplice_find(id);
+	if (!entry || entry->switching || entry->update) {
+		mutex_unlock(&ksplice_mutex);
+		return entry ? -EBUSY : -ENOENT;
+	}
+	entry->forgotten = true;
+	ksplice_unlink(entry);
+	mutex_unlock(&ksplice_mutex);
+
+	kobject_del(&entry->kobj);
+	kobject_put(&entry->kobj);
+	module_put(THIS_MODULE);
+	return 0;
+}
+
+static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	char *line, *rest, *verb, *id, *argument;
+	int ret = -EINVAL;
+
+	line = kstrndup(buf, count, GFP_KERNEL);
+	if (!line)
+		return -ENOMEM;
+	rest = strim(line);
+	verb = strsep(&rest, " ");
+	id = strsep(&rest, " ");
+	argument = strsep(&rest, " ");
+	if (!id || rest)
+		goto out;
+	if (!strcmp(verb, "create") && !argument)
+		ret = control_create(id);
+	else if (!strcmp(verb, "forget") && !argument)
+		ret = control_forget(id);
+	else if (!strcmp(verb, "pin") && argument)
+		ret = control_pin(id, argument);
+out:
+	kfree(line);
+	return ret ? ret : count;
+}
+
+static ssize_t interface_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", KSPLICE_INTERFACE);
+}
+
+static struct kobj_attribute control_attr = __ATTR(control, 0200, NULL, control_store);
+static struct kobj_attribute interface_attr = __ATTR(interface, 0444, interface_show, NULL);
+
+static struct attribute *root_attrs[] = {
+	&control_attr.attr,
+	&interface_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group root_group = {
+	.attrs = root_attrs,
+};
+
+int ksplice_control_init(void)
+{
+	int ret;
+
+	ksplice_root = kobject_create_and_add("ksplice", kernel_kobj);
+	if (!ksplice_root)
+		return -ENOMEM;
+	ret = sysfs_create_group(ksplice_root, &root_group);
+	if (ret)
+		kobject_put(ksplice_root);
+	return ret;
+}
+
+/* No entry is left: each holds a reference to this module. */
+void ksplice_control_exit(void)
+{
+	kobject_put(ksplice_root);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the core's own files share.  Data flows one way: control.c (what user
+ * space asks) -> update.c (an update's life) -> attempt.c (one try under all
+ * locks) -> stop.c (inside the stop), which uses safe_point.c and poke.c.
+ */
+#ifndef KSPLICE_CORE_H
+#define KSPLICE_CORE_H
+
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+
+#include "ksplice.h"
+
+#define KSPLICE_CONFLICTS_MAX	128
+#define KSPLICE_ATTEMPTS	5
+
+enum ksplice_stage {
+	KSPLICE_PREPARING,
+	KSPLICE_APPLIED,
+	KSPLICE_REVERSED,
+};
+
+/* Names in abort_names[], control.c: they are interface. */
+enum ksplice_abort {
+	KSPLICE_OK,
+	KSPLICE_NO_MATCH,
+	KSPLICE_CODE_BUSY,
+	KSPLICE_MODULE_BUSY,
+	KSPLICE_OUT_OF_MEMORY,
+	KSPLICE_UNEXPECTED_RUNNING_TASK,
+	KSPLICE_TARGET_NOT_LOADED,
+	KSPLICE_UNEXPECTED,
+};
+
+enum ksplice_direction {
+	KSPLICE_APPLY,
+	KSPLICE_UNDO,
+};
+
+/**
+ * struct ksplice_conflict - a task that was in the way
+ * @pid:	0 for tasks that have left the task list and have no number left
+ * @comm:	its name
+ * @name:	the function it was in; lives in the update module's read-only data
+ */
+struct ksplice_conflict {
+	pid_t		pid;
+	char		comm[TASK_COMM_LEN];
+	const char	*name;
+};
+
+/**
+ * struct ksplice_busy - code that no task may be in while it is switched
+ * @start:	first address that counts
+ * @end:	last address that counts, inclusive: a call that never returns may
+ *		be a function's last instruction, and its return address is the end
+ * @name:	for the report
+ *
+ * A range with an entry starts at entry + 1, see KSPLICE_RANGE_ENTRY.
+ */
+struct ksplice_busy {
+	unsigned long	start;
+	unsigned long	end;
+	const char	*name;
+};
+
+/**
+ * struct ksplice_site - a place where a jump is written or taken out
+ * @addr:	run address
+ * @alias:	the same bytes, writable, mapped for the time of one attempt
+ * @target:	where a task that meets our INT3 there goes on
+ * @from:	what must be there, @size bytes
+ * @to:		what is written
+ * @size:	at most KSPLICE_SITE_MAX
+ */
+#define KSPLICE_SITE_MAX	20
+struct ksplice_site {
+	unsigned long	addr;
+	u8		*alias;
+	unsigned long	target;
+	u8		from[KSPLICE_SITE_MAX];
+	u8		to[KSPLICE_SITE_MAX];
+	u32		size;
+};
+
+/**
+ * struct ksplice_switch - everything that one attempt needs, allocated before
+ * @direction:	apply or undo
+ * @update:	whose functions
+ * @sites:	one for each function
+ * @nr_sites:	number of @sites
+ * @busy:	sorted by start
+ * @nr_busy:	number of @busy
+ * @pages:	vmap()ed area behind the aliases
+ * @stoppers:	by CPU, who runs there inside the stop
+ * @conflicts:	who was in the way in the last attempt
+ * @nr_conflicts: number of @conflicts, at most KSPLICE_CONFLICTS_MAX
+ * @cause:	verdict of the last attempt
+ * @bad_name:	function whose bytes were not as expected
+ * @bad_addr:	where; never shown to user space, only to the kernel log under %pS
+ * @stopped_ns:	from the first CPU inside the stop to the last byte written
+ * @call_ns:	around stop_machine_cpuslocked()
+ * @tasks:	tasks looked at
+ * @scanned:	of these, without a reliable unwind: every word of the stack
+ */
+struct ksplice_switch {
+	enum ksplice_direction		direction;
+	const struct ksplice_update	*update;
+	struct ksplice_site		*sites;
+	u32				nr_sites;
+	struct ksplice_busy		*busy;
+	u32				nr_busy;
+	void				*pages;
+	struct task_struct		**stoppers;
+	struct ksplice_conflict		*conflicts;
+	u32				nr_conflicts;
+	enum ksplice_abort		cause;
+	const char			*bad_name;
+	unsigned long			bad_addr;
+	u64				stopped_ns;
+	u64				call_ns;
+	u32				tasks;
+	u32				scanned;
+};
+
+/**
+ * struct ksplice_pin - a module that may not go away
+ * @list:	in ksplice_entry.pins
+ * @module:	NULL if it was not loaded and ksplice_entry.partial was set
+ * @name:	as in /proc/modules
+ * @gone:	unloaded by force in spite of our reference; its memory is never
+ *		touched again.  Written by the module notifier.
+ */
+struct ksplice_pin {
+	struct list_head	list;
+	struct module		*module;
+	char			name[MODULE_NAME_LEN];
+	bool			gone;
+};
+
+/**
+ * struct ksplice_entry - an update's place under /sys/kernel/ksplice
+ * @kobj:	the directory; frees the entry with its last reference
+ * @list:	in ksplice_entries
+ * @id:		its name
+ * @stage:	what state the kernel is in
+ * @cause:	why the last change of stage was not made
+ * @debug:	log every attempt
+ * @partial:	a target that is not loaded is skipped
+ * @switching:	a change of stage is under way; ksplice_mutex may be free
+ * @forgotten:	unlinked; a sysfs access that was already waiting gets -ENODEV
+ * @update:	NULL until the module has registered
+ * @pins:	held from `pin` to `forget`
+ * @conflicts:	text of the file of that name, PAGE_SIZE
+ * @attempts:	how many the last change of stage took
+ * @stopped_ns: see ksplice_switch
+ * @call_ns:	see ksplice_switch
+ * @tasks:	see ksplice_switch
+ * @scanned:	see ksplice_switch
+ *
+ * All but @kobj and @pins' gone flags are protected by ksplice_mutex; while
+ * @switching is set only the one who set it writes.
+ */
+struct ksplice_entry {
+	struct kobject			kobj;
+	struct list_head		list;
+	char				id[KSPLICE_ID_MAX + 1];
+	enum ksplice_stage		stage;
+	enum ksplice_abort		cause;
+	bool				debug;
+	bool				partial;
+	bool				switching;
+	bool				forgotten;
+	const struct ksplice_update	*update;
+	struct list_head		pins;
+	char				*conflicts;
+	u32				attempts;
+	u64				stopped_ns;
+	u64				call_ns;
+	u32				tasks;
+	u32				scanned;
+};
+
+/* update.c */
+extern struct mutex ksplice_mutex;
+extern struct list_head ksplice_entries;
+struct ksplice_entry *ksplice_find(const char *id);
+int ksplice_pin(struct ksplice_entry *entry, const char *name);
+void ksplice_link(struct ksplice_entry *entry);
+void ksplice_unlink(struct ksplice_entry *entry);
+void ksplice_module_gone(struct module *module);
+int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction direction);
+
+/* validate.c */
+int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *update);
+
+/* attempt.c */
+struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_update *update,
+					    enum ksplice_direction direction);
+void ksplice_switch_free(struct ksplice_switch *sw);
+enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw);
+
+/* stop.c */
+int ksplice_stop_all(struct ksplice_switch *sw);
+
+/* safe_point.c */
+void ksplice_check_current(struct ksplice_switch *sw);
+void ksplice_check_tasks(struct ksplice_switch *sw);
+
+/* poke.c */
+int ksplice_map_sites(struct ksplice_switch *sw);
+void ksplice_unmap_sites(struct ksplice_switch *sw);
+void ksplice_poke_begin(struct ksplice_switch *sw);
+void ksplice_poke_end(void);
+int ksplice_poke_init(void);
+void ksplice_poke_exit(void);
+
+/* control.c */
+int ksplice_control_init(void);
+void ksplice_control_exit(void);
+
+#endif /* KSPLICE_CORE_H */

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The core: loads, unloads, and hears of modules that go away.
+ *
+ * It is an ordinary module of an unmodified kernel.  What it needs and the
+ * kernel does not export (text_mutex, stop_machine_cpuslocked(), ...) was bound
+ * by address when it was linked on this machine, by name and unique in
+ * kallsyms, after the kernel's own code had been matched.
+ *
+ * The core cannot go while an update knows it: every entry under
+ * /sys/kernel/ksplice holds a reference (control.c, `create` to `forget`).
+ */
+#define INCLUDE_VERMAGIC
+#define pr_fmt(fmt) "ksplice: " fmt
+
+#include <linux/module.h>
+
+#include "core.h"
+
+/*
+ * Called with the notifier chain's rwsem held for reading: may take leaf locks
+ * only, and must neither load a module nor (un)register a notifier.  An ordinary
+ * unload of a pinned module cannot happen; CONFIG_MODULE_FORCE_UNLOAD can.
+ */
+static int ksplice_module_event(struct notifier_block *nb, unsigned long event, void *data)
+{
+	if (event == MODULE_STATE_GOING)
+		ksplice_module_gone(data);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block ksplice_module_nb = {
+	.notifier_call = ksplice_module_event,
+};
+
+int init_module(void)
+{
+	int ret;
+
+	ret = register_module_notifier(&ksplice_module_nb);
+	if (ret)
+		return ret;
+	ret = ksplice_poke_init();
+	if (ret)
+		goto out_notifier;
+	ret = ksplice_control_init();
+	if (ret)
+		goto out_poke;
+	return 0;
+
+out_poke:
+	ksplice_poke_exit();
+out_notifier:
+	unregister_module_notifier(&ksplice_module_nb);
+	return ret;
+}
+
+void cleanup_module(void)
+{
+	ksplice_control_exit();
+	ksplice_poke_exit();
+	unregister_module_notifier(&ksplice_module_nb);
+}
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Hot updates of the running kernel");
+
+#include "this_module.h"

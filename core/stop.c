@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inside the stop: check, then write.
+ *
+ * No processor vendor promises that five bytes are fetched as one where they
+ * cross an eight-byte boundary, and nearly every site does.  The stop masks
+ * interrupts, but not NMIs and machine checks, and leaving it does not serialise
+ * instruction fetch.  So the jumps are written in the three steps that the
+ * kernel's own text_poke_bp_batch() uses, with rendezvous in place of IPIs:
+ *
+ *	1. an INT3 over the first byte of each site; all CPUs serialise, acknowledge
+ *	2. the bytes behind it;			     all CPUs serialise, acknowledge
+ *	3. the first byte;			     all CPUs serialise, acknowledge
+ *
+ * An acknowledgement is given outside NMI context.  So an NMI that began before
+ * step 1 has ended by its acknowledgement, and one that comes later meets either
+ * the INT3 (poke.c sends it on) or the finished jump.  No CPU can be between.
+ * The same holds backwards for undo: after the last acknowledgement no NMI can
+ * still be in the new code.
+ *
+ * From the check of the bytes to the last byte written nothing is called,
+ * allocated, printed or locked: whatever is called could be what is being
+ * replaced.  The point of no return is the first INT3; nothing can fail after it.
+ */
+#include <linux/cpumask.h>
+#include <linux/smp.h>
+#include <linux/stop_machine.h>
+#include <linux/timekeeping.h>
+#include <asm/sync_core.h>
+
+#include "core.h"
+
+#define KSPLICE_INT3	0xcc
+
+enum ksplice_phase {
+	KSPLICE_CHECKING,
+	KSPLICE_ABORTED,
+	KSPLICE_STEP_INT3,
+	KSPLICE_STEP_TAIL,
+	KSPLICE_STEP_FIRST,
+	KSPLICE_PHASES,
+};
+
+/**
+ * struct ksplice_stop - shared by all CPUs for one stop
+ * @sw:		what to check and to write
+ * @cpus:	how many take part
+ * @tickets:	order of arrival; the first CPU to arrive is the elected one
+ * @turn:	how many CPUs have checked their own stack; one at a time, since
+ *		they share @sw's list of conflicts
+ * @phase:	written by the elected CPU only
+ * @acks:	by phase
+ * @start_ns:	when the elected CPU arrived
+ */
+struct ksplice_stop {
+	struct ksplice_switch	*sw;
+	int			cpus;
+	atomic_t		tickets;
+	atomic_t		turn;
+	int			phase;
+	atomic_t		acks[KSPLICE_PHASES];
+	u64			start_ns;
+};
+
+/* Apply: the whole old code is as run-pre matching saw it, but for the places
+ * that the kernel may rewrite at any time.  This finds kprobes anywhere in it.
+ */
+static bool ksplice_bodies_as_matched(struct ksplice_switch *sw)
+{
+	const struct ksplice_function *function;
+	const struct ksplice_range *range;
+	u32 i, j, k;
+
+	for (i = 0; i < sw->update->nr_functions; i++) {
+		function = &sw->update->functions[i];
+		for (j = 0; j < function->nr_ranges; j++) {
+			range = &function->ranges[j];
+			for (k = 0; k < range->size; k++) {
+				u8 found = READ_ONCE(((u8 *)range->start)[k]);
+
+				if (!((found ^ range->body[k]) & range->mask[k]))
+					continue;
+				sw->cause = KSPLICE_NO_MATCH;
+				sw->bad_name = function->name;
+				sw->bad_addr = range->start + k;
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+/* Undo: exactly our jump, or somebody else owns these bytes by now (a kprobe on
+ * it would write its own idea of the first byte back later).
+ */
+static bool ksplice_sites_are_ours(struct ksplice_switch *sw)
+{
+	u32 i, k;
+
+	for (i = 0; i < sw->nr_sites; i++) {
+		for (k = 0; k < sw->sites[i].size; k++) {
+			if (READ_ONCE(((u8 *)sw->sites[i].addr)[k]) == sw->sites[i].from[k])
+				continue;
+			sw->cause = KSPLICE_CODE_BUSY;
+			sw->bad_name = sw->update->functions[i].name;
+			sw->bad_addr = sw->sites[i].addr + k;
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool ksplice_bytes_as_expected(struct ksplice_switch *sw)
+{
+	if (sw->direction == KSPLICE_APPLY)
+		return ksplice_bodies_as_matched(sw);
+	return ksplice_sites_are_ours(sw);
+}
+
+static __always_inline void ksplice_write_byte(struct ksplice_site *site, u32 i, u8 byte)
+{
+	WRITE_ONCE(site->alias[i], byte);
+}
+
+/* All CPUs but the elected one: serialise and acknowledge each phase. */
+static void ksplice_follow(struct ksplice_stop *stop)
+{
+	int seen = KSPLICE_CHECKING;
+
+	for (;;) {
+		int phase = smp_load_acquire(&stop->phase);
+
+		if (phase == seen) {
+			cpu_relax();
+			continue;
+		}
+		seen = phase;
+		if (phase == KSPLICE_ABORTED)
+			return;
+		sync_core();
+		atomic_inc(&stop->acks[phase]);
+		if (phase == KSPLICE_STEP_FIRST)
+			return;
+	}
+}
+
+static __always_inline void ksplice_enter_phase(struct ksplice_stop *stop, int phase)
+{
+	smp_store_release(&stop->phase, phase);
+	sync_core();
+	atomic_inc(&stop->acks[phase]);
+	while (atomic_read(&stop->acks[phase]) != stop->cpus)
+		cpu_relax();
+	smp_mb();
+}
+
+static void ksplice_lead(struct ksplice_stop *stop)
+{
+	struct ksplice_switch *sw = stop->sw;
+	u32 i, j;
+
+	while (atomic_read(&stop->turn) != stop->cpus)
+		cpu_relax();
+	smp_mb();
+	ksplice_check_tasks(sw);
+	if (sw->cause != KSPLICE_OK || !ksplice_bytes_as_expected(sw)) {
+		smp_store_release(&stop->phase, KSPLICE_ABORTED);
+		return;
+	}
+
+	ksplice_poke_begin(sw);
+	for (i = 0; i < sw->nr_sites; i++)
+		ksplice_write_byte(&sw->sites[i], 0, KSPLICE_INT3);
+	ksplice_enter_phase(stop, KSPLICE_STEP_INT3);
+	for (i = 0; i < sw->nr_sites; i++) {
+		for (j = 1; j < sw->sites[i].size; j++)
+			ksplice_write_byte(&sw->sites[i], j, sw->sites[i].to[j]);
+	}
+	ksplice_enter_phase(stop, KSPLICE_STEP_TAIL);
+	for (i = 0; i < sw->nr_sites; i++)
+		ksplice_write_byte(&sw->sites[i], 0, sw->sites[i].to[0]);
+	ksplice_enter_phase(stop, KSPLICE_STEP_FIRST);
+	ksplice_poke_end();
+	sw->stopped_ns = ktime_get_mono_fast_ns() - stop->start_ns;
+}
+
+/* Runs on every online CPU, interrupts off. */
+static int ksplice_stop_cpu(void *data)
+{
+	struct ksplice_stop *stop = data;
+	int ticket = atomic_fetch_inc(&stop->tickets);
+
+	if (!ticket)
+		stop->start_ns = ktime_get_mono_fast_ns();
+	stop->sw->stoppers[smp_processor_id()] = current;
+
+	while (atomic_read(&stop->turn) != ticket)
+		cpu_relax();
+	smp_mb();
+	ksplice_check_current(stop->sw);
+	smp_mb__before_atomic();
+	atomic_inc(&stop->turn);
+
+	if (!ticket)
+		ksplice_lead(stop);
+	else
+		ksplice_follow(stop);
+	return 0;
+}
+
+/**
+ * ksplice_stop_all() - stop all CPUs, check, and write if all is quiet
+ * @sw: prepared and mapped; gets verdict, conflicts and times
+ *
+ * Context: cpus_read_lock(), jump_label_lock() and text_mutex held.
+ *
+ * Return: 0 if the stop took place (the verdict is in @sw), or -errno.
+ */
+int ksplice_stop_all(struct ksplice_switch *sw)
+{
+	struct ksplice_stop stop = { .sw = sw, .cpus = num_online_cpus() };
+	u64 before = ktime_get_ns();
+	int ret;
+
+	ret = stop_machine_cpuslocked(ksplice_stop_cpu, &stop, cpu_online_mask);
+	sw->call_ns = ktime_get_ns() - before;
+	return ret;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An update's life: created, pinned, registered, applied, reversed, forgotten.
+ *
+ *	preparing --applied--> applied --reversed--> reversed --applied--> ...
+ *
+ * References: an entry holds the core from `create` to `forget`, and every
+ * pinned module as long.  An applied update holds its own module, so that it
+ * cannot be unloaded; a resident one holds it for good.
+ *
+ * ksplice_mutex protects the list and all entries.  A change of stage sets
+ * entry->switching and lets go of the mutex, so that the seconds between
+ * attempts hold nothing; who finds the flag set gets -EBUSY.
+ * ksplice_lists_lock is a leaf lock for what the module notifier reads, which may
+ * take nothing else: the list of entries and their pins.  Writers hold both.
+ */
+#define pr_fmt(fmt) "ksplice: " fmt
+
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include "core.h"
+
+/* Not exported; bound when the core is linked. */
+extern struct mutex module_mutex;
+
+DEFINE_MUTEX(ksplice_mutex);
+LIST_HEAD(ksplice_entries);
+static DEFINE_SPINLOCK(ksplice_lists_lock);
+
+struct ksplice_entry *ksplice_find(const char *id)
+{
+	struct ksplice_entry *entry;
+
+	lockdep_assert_held(&ksplice_mutex);
+	list_for_each_entry(entry, &ksplice_entries, list) {
+		if (!strcmp(entry->id, id))
+			return entry;
+	}
+	return NULL;
+}
+
+/**
+ * ksplice_pin() - keep a module from being unloaded until `forget`
+ * @entry:	in stage preparing or reversed
+ * @name:	as in /proc/modules; pinning twice is no error
+ *
+ * Context: ksplice_mutex held.
+ *
+ * Return: 0, -ENOENT (cause target_not_loaded), or -ENOMEM.
+ */
+int ksplice_pin(struct ksplice_entry *entry, const char *name)
+{
+	struct ksplice_pin *pin;
+	struct module *module;
+
+	list_for_each_entry(pin, &entry->pins, list) {
+		if (!strcmp(pin->name, name))
+			return 0;
+	}
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
+	if (!pin)
+		return -ENOMEM;
+	strscpy(pin->name, name, sizeof(pin->name));
+
+	mutex_lock(&module_mutex);
+	module = find_module(name);
+	if (module && module->state == MODULE_STATE_LIVE && try_module_get(module))
+		pin->module = module;
+	mutex_unlock(&module_mutex);
+
+	if (!pin->module && !entry->partial) {
+		kfree(pin);
+		entry->cause = KSPLICE_TARGET_NOT_LOADED;
+		return -ENOENT;
+	}
+	spin_lock(&ksplice_lists_lock);
+	list_add_tail(&pin->list, &entry->pins);
+	spin_unlock(&ksplice_lists_lock);
+	return 0;
+}
+
+/* Context: ksplice_mutex held. */
+void ksplice_link(struct ksplice_entry *entry)
+{
+	spin_lock(&ksplice_lists_lock);
+	list_add_tail(&entry->list, &ksplice_entries);
+	spin_unlock(&ksplice_lists_lock);
+}
+
+/* Context: ksplice_mutex held.  Also lets the pinned modules go. */
+void ksplice_unlink(struct ksplice_entry *entry)
+{
+	struct ksplice_pin *pin, *next;
+
+	spin_lock(&ksplice_lists_lock);
+	list_del_init(&entry->list);
+	list_for_each_entry_safe(pin, next, &entry->pins, list) {
+		if (pin->module && !pin->gone)
+			module_put(pin->module);
+		list_del(&pin->list);
+		kfree(pin);
+	}
+	spin_unlock(&ksplice_lists_lock);
+}
+
+/* A pinned module can only go by force.  Its memory is about to be freed: its
+ * functions must not be written again.
+ */
+void ksplice_module_gone(struct module *module)
+{
+	struct ksplice_entry *entry;
+	struct ksplice_pin *pin;
+
+	spin_lock(&ksplice_lists_lock);
+	list_for_each_entry(entry, &ksplice_entries, list) {
+		list_for_each_entry(pin, &entry->pins, list) {
+			if (pin->module != module)
+				continue;
+			pin->gone = true;
+			pr_warn("%s: module %s was unloaded by force; the update stays as it is\n",
+				entry->id, pin->name);
+		}
+	}
+	spin_unlock(&ksplice_lists_lock);
+}
+
+static bool ksplice_pin_gone(struct ksplice_entry *entry)
+{
+	struct ksplice_pin *pin;
+	bool gone = false;
+
+	spin_lock(&ksplice_lists_lock);
+	list_for_each_entry(pin, &entry->pins, list)
+		gone |= pin->gone;
+	spin_unlock(&ksplice_lists_lock);
+	return gone;
+}
+
+/**
+ * ksplice_register() - an update module hands itself in, from its init
+ * @update: lives as long as the module
+ *
+ * Return: 0; -ENOENT if user space has not created the entry; -EBUSY; -EINVAL.
+ */
+int ksplice_register(const struct ksplice_update *update)
+{
+	struct ksplice_entry *entry;
+	int ret;
+
+	mutex_lock(&ksplice_mutex);
+	entry = ksplice_find(update->id);
+	if (!entry)
+		ret = -ENOENT;
+	else if (entry->update || entry->switching)
+		ret = -EBUSY;
+	else
+		ret = ksplice_validate(entry, update);
+	if (!ret)
+		entry->update = update;
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
+/* From the module's exit: it is not applied, or its reference would have kept it. */
+void ksplice_unregister(const struct ksplice_update *update)
+{
+	struct ksplice_entry *entry;
+
+	mutex_lock(&ksplice_mutex);
+	entry = ksplice_find(update->id);
+	if (entry && entry->update == update)
+		entry->update = NULL;
+	mutex_unlock(&ksplice_mutex);
+}
+
+/* One line for each task: its name, its number, and the functions it was in.
+ * Whole lines only, as many as fit.
+ */
+static void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ksplice_switch *sw)
+{
+	size_t length = 0;
+	u32 i, j;
+
+	entry->conflicts[0] = 0;
+	for (i = 0; i < sw->nr_conflicts; i++) {
+		const struct ksplice_conflict *first = &sw->conflicts[i];
+		size_t line = length;
+
+		if (i && first[-1].pid == first->pid)
+			continue;
+		line += scnprintf(entry->conflicts + line, PAGE_SIZE - line, "%s %d",
+				  first->comm, first->pid);
+		for (j = i; j < sw->nr_conflicts && sw->conflicts[j].pid == first->pid; j++)
+			line += scnprintf(entry->conflicts + line, PAGE_SIZE - line, " %s",
+					  sw->conflicts[j].name);
+		if (line + 2 > PAGE_SIZE) {
+			entry->conflicts[length] = 0;
+			return;
+		}
+		entry->conflicts[line++] = '\n';
+		entry->conflicts[line] = 0;
+		length = line;
+	}
+}
+
+static bool ksplice_worth_retrying(enum ksplice_abort cause)
+{
+	return cause == KSPLICE_CODE_BUSY || cause == KSPLICE_UNEXPECTED_RUNNING_TASK;
+}
+
+static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_switch *sw)
+{
+	const char *verb = sw->direction == KSPLICE_APPLY ? "apply" : "undo";
+	u32 attempt;
+
+	for (attempt = 1; attempt <= KSPLICE_ATTEMPTS; attempt++) {
+		entry->attempts = attempt;
+		ksplice_attempt(sw);
+		if (entry->debug)
+			pr_info("%s: %s, attempt %u: %s, %u tasks (%u scanned), %u in the way, stop took %llu us\n",
+				entry->id, verb, attempt, sw->cause ? "no" : "done", sw->tasks,
+				sw->scanned, sw->nr_conflicts, sw->call_ns / 1000);
+		if (sw->bad_name)
+			pr_warn("%s: %s: unexpected byte at %pS\n", entry->id, sw->bad_name,
+				(void *)sw->bad_addr);
+		if (!ksplice_worth_retrying(sw->cause) || attempt == KSPLICE_ATTEMPTS)
+			return;
+		if (msleep_interruptible(1000))
+			return;
+	}
+}
+
+static void ksplice_commit(struct ksplice_entry *entry, struct ksplice_switch *sw)
+{
+	bool apply = sw->direction == KSPLICE_APPLY;
+
+	entry->stage = apply ? KSPLICE_APPLIED : KSPLICE_REVERSED;
+	entry->stopped_ns = sw->stopped_ns;
+	entry->call_ns = sw->call_ns;
+	entry->tasks = sw->tasks;
+	entry->scanned = sw->scanned;
+	if (apply)
+		add_taint(TAINT_LIVEPATCH, LOCKDEP_STILL_OK);
+	pr_notice("update %s %s: %u function%s, stopped %llu us, attempt %u\n", entry->id,
+		  apply ? "applied" : "reversed", sw->nr_sites, sw->nr_sites == 1 ? "" : "s",
+		  sw->stopped_ns / 1000, entry->attempts);
+}
+
+/**
+ * ksplice_change_stage() - apply or reverse
+ * @entry:	pinned by the caller's sysfs access
+ * @direction:	where to
+ *
+ * Context: ksplice_mutex held on entry and on return, but not all the time.
+ *
+ * Return: 0; -EINVAL for a change that the stage does not allow; -EBUSY while
+ * another is under way; -EAGAIN or another error with the reason in cause.
+ */
+int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction direction)
+{
+	const struct ksplice_update *update = entry->update;
+	struct ksplice_switch *sw;
+	bool apply = direction == KSPLICE_APPLY;
+
+	if (entry->switching)
+		return -EBUSY;
+	if (!update || apply == (entry->stage == KSPLICE_APPLIED) ||
+	    (!apply && entry->stage != KSPLICE_APPLIED))
+		return -EINVAL;
+	entry->cause = KSPLICE_UNEXPECTED;
+	entry->conflicts[0] = 0;
+	/* No hibernation image is being written or read, no shutdown under way. */
+	if (system_state != SYSTEM_RUNNING)
+		return -EAGAIN;
+	if (ksplice_pin_gone(entry)) {
+		entry->cause = KSPLICE_TARGET_NOT_LOADED;
+		return -ENOENT;
+	}
+	if (apply) {
+		int ret = ksplice_validate(entry, update);
+
+		if (ret) {
+			entry->cause = ret == -EBUSY ? KSPLICE_MODULE_BUSY : KSPLICE_UNEXPECTED;
+			return ret;
+		}
+	}
+	sw = ksplice_switch_alloc(update, direction);
+	if (!sw) {
+		entry->cause = KSPLICE_OUT_OF_MEMORY;
+		return -ENOMEM;
+	}
+	if (apply && !try_module_get(update->owner)) {
+		ksplice_switch_free(sw);
+		entry->cause = KSPLICE_MODULE_BUSY;
+		return -EBUSY;
+	}
+
+	entry->switching = true;
+	mutex_unlock(&ksplice_mutex);
+	ksplice_run_attempts(entry, sw);
+	mutex_lock(&ksplice_mutex);
+	entry->switching = false;
+
+	entry->cause = sw->cause;
+	ksplice_print_conflicts(entry, sw);
+	if (sw->cause == KSPLICE_OK)
+		ksplice_commit(entry, sw);
+	/* A resident update keeps its reference: see KSPLICE_UPDATE_RESIDENT. */
+	if (apply ? sw->cause != KSPLICE_OK :
+		    sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))
+		module_put(update->owner);
+	ksplice_switch_free(sw);
+	return entry->cause == KSPLICE_OK ? 0 : -EAGAIN;
+}

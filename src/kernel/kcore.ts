@@ -1,0 +1,121 @@
+/**
+ * /proc/kcore: the running kernel's memory as an ELF core file.
+ *
+ * Its program headers map virtual addresses to file offsets; the kernel's text, data and modules are
+ * among them. Reads go straight to memory, so they race with the kernel rewriting its own text: who
+ * finds something unexpected must read again before believing it.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { MatchError, MissingError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
+import type { Address } from './address.ts';
+
+interface Segment {
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly fileOffset: bigint;
+}
+
+const ELF_HEADER_SIZE = 64;
+const PROGRAM_HEADER_SIZE = 56;
+const PT_LOAD = 1;
+const ET_CORE = 4;
+
+function errorCodeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+}
+
+function cannotRead(path: string, error: unknown): MissingError {
+  const errno = errorCodeOf(error);
+  if (errno === 'EPERM') {
+    return new MissingError('lockdown', `${path}: reading the kernel's memory is forbidden (${errno})`, {
+      hint: 'the kernel is locked down (cat /sys/kernel/security/lockdown): confidentiality mode closes /proc/kcore',
+      cause: error,
+    });
+  }
+  return new MissingError('no_kcore', `${path}: cannot read the running kernel's memory (${errno})`, {
+    hint: 'matching needs /proc/kcore: mount /proc, and a kernel with CONFIG_PROC_KCORE',
+    cause: error,
+  });
+}
+
+function notCore(path: string, problem: string): MissingError {
+  return new MissingError('no_kcore', `${path}: not a core file of this kernel: ${problem}`, {
+    hint: 'something else may be mounted over /proc/kcore',
+  });
+}
+
+/** An open /proc/kcore; closed by who opened it. */
+export class Kcore {
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #segments: readonly Segment[];
+
+  constructor(path = '/proc/kcore') {
+    this.#path = path;
+    try {
+      this.#fd = openSync(path, 'r');
+    } catch (error) {
+      throw cannotRead(path, error);
+    }
+    try {
+      this.#segments = this.#readSegments();
+    } catch (error) {
+      closeSync(this.#fd);
+      throw error;
+    }
+  }
+
+  #readSegments(): readonly Segment[] {
+    const header = Buffer.alloc(ELF_HEADER_SIZE);
+    try {
+      if (readSync(this.#fd, header, 0, header.length, 0) !== header.length) {
+        throw notCore(this.#path, 'shorter than an ELF header');
+      }
+    } catch (error) {
+      throw error instanceof MissingError ? error : cannotRead(this.#path, error);
+    }
+    if (header.readUInt32BE(0) !== 0x7f454c46) throw notCore(this.#path, 'no ELF magic');
+    if (header.readUInt16LE(16) !== ET_CORE) throw notCore(this.#path, 'not ET_CORE');
+    const count = header.readUInt16LE(56);
+    const table = Buffer.alloc(count * PROGRAM_HEADER_SIZE);
+    const tableOffset = Number(header.readBigUInt64LE(32));
+    if (readSync(this.#fd, table, 0, table.length, tableOffset) !== table.length) {
+      throw notCore(this.#path, 'program headers end early');
+    }
+    const segments: Segment[] = [];
+    for (let at = 0; at < table.length; at += PROGRAM_HEADER_SIZE) {
+      if (table.readUInt32LE(at) !== PT_LOAD) continue;
+      const start = table.readBigUInt64LE(at + 16);
+      segments.push({
+        start,
+        end: start + table.readBigUInt64LE(at + 40),
+        fileOffset: table.readBigUInt64LE(at + 8),
+      });
+    }
+    return segments;
+  }
+
+  /** `size` bytes at `at`; MatchError no_match where there is no memory. */
+  read(at: Address, size: number): Uint8Array {
+    const segment = this.#segments.find((each) => each.start <= at && at + BigInt(size) <= each.end);
+    if (segment === undefined) {
+      throw new MatchError('no_match', `${hex(at)}: no kernel memory of ${hex(size)} bytes there`);
+    }
+    const bytes = Buffer.alloc(size);
+    let done = 0;
+    while (done < size) {
+      const position = segment.fileOffset + (at - segment.start) + BigInt(done);
+      const count = readSync(this.#fd, bytes, done, size - done, position);
+      if (count === 0) {
+        throw new MatchError('no_match', `${hex(at)}: ${this.#path} ends after ${hex(done)} bytes`);
+      }
+      done += count;
+    }
+    return bytes;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * A kernel, behind one interface, so that matching and linking see memory, symbols and modules, and
+ * not where they come from.
+ */
+import type { Address } from './address.ts';
+
+/** A line of kallsyms. */
+export interface KernelSymbol {
+  readonly name: string;
+  readonly address: Address;
+  /** nm's letter: `t` local text, `T` global text, `d`, `D`, `b`, `r`, `A` absolute, ... */
+  readonly type: string;
+  /** The module that it belongs to; built in where undefined. */
+  readonly module: string | undefined;
+}
+
+/** A loaded module, as in /proc/modules. */
+export interface LoadedModule {
+  readonly name: string;
+  /** Size of its core part, in bytes. */
+  readonly size: number;
+  readonly base: Address;
+  readonly live: boolean;
+}
+
+export interface Kernel {
+  /** `uname -r`. */
+  readonly release: string;
+  /** Reads `size` bytes; a MatchError (no_match) if there is no such memory. */
+  read(at: Address, size: number): Uint8Array;
+  /** All symbols of these names, in kallsyms' order, which is the order of addresses for built-in ones. */
+  lookup(names: ReadonlySet<string>): ReadonlyMap<string, readonly KernelSymbol[]>;
+  /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */
+  describe(at: Address): string | undefined;
+  modules(): readonly LoadedModule[];
+}

@@ -1,0 +1,70 @@
+/**
+ * The kernel that this machine runs: /proc/kcore for memory, /proc/kallsyms for symbols.
+ *
+ * kallsyms is read once, when it is first needed; `refresh` forgets it, since loading a module (the
+ * core, say) adds to it. What the machine forbids is named here, before anything is touched.
+ */
+import { readFileSync } from 'node:fs';
+import { MissingError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
+import type { Address } from './address.ts';
+import { areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
+import { Kcore } from './kcore.ts';
+import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
+import { parseModules } from './loaded-modules.ts';
+
+export class RunningKernel implements Kernel, Disposable {
+  readonly release: string;
+  readonly #kcore: Kcore;
+  #kallsyms: string | undefined;
+
+  constructor() {
+    this.release = readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim();
+    this.#kcore = new Kcore();
+  }
+
+  #symbols(): string {
+    if (this.#kallsyms === undefined) {
+      const text = readFileSync('/proc/kallsyms', 'latin1');
+      if (areAddressesHidden(text)) {
+        throw new MissingError('kallsyms_hidden', '/proc/kallsyms: the kernel hides its addresses', {
+          hint: 'kernel.kptr_restrict=2 hides them from root too: sysctl kernel.kptr_restrict=1',
+        });
+      }
+      this.#kallsyms = text;
+    }
+    return this.#kallsyms;
+  }
+
+  /** Symbols are read again at the next lookup. */
+  refresh(): void {
+    this.#kallsyms = undefined;
+  }
+
+  read(at: Address, size: number): Uint8Array {
+    return this.#kcore.read(at, size);
+  }
+
+  lookup(names: ReadonlySet<string>): ReadonlyMap<string, readonly KernelSymbol[]> {
+    return findSymbols(this.#symbols(), names);
+  }
+
+  describe(at: Address): string | undefined {
+    const symbol = nearestSymbol(this.#symbols(), at);
+    if (symbol === undefined) return undefined;
+    const offset = at - symbol.address;
+    return offset === 0n ? symbol.name : `${symbol.name}+${hex(offset)}`;
+  }
+
+  modules(): readonly LoadedModule[] {
+    return parseModules(readFileSync('/proc/modules', 'latin1'));
+  }
+
+  close(): void {
+    this.#kcore.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
