@@ -18,6 +18,7 @@
 
 #include <linux/delay.h>
 #include <linux/kernel.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -232,6 +233,19 @@ static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_swi
 	}
 }
 
+/*
+ * The new code may be unloaded after this.  The safe point has shown that no task
+ * was in it; what is left are those who were about to follow a pointer to it that
+ * they had read before: ftrace's and BPF's trampolines (tasks), callbacks queued
+ * by it (rcu_barrier).
+ */
+static void ksplice_wait_for_users(void)
+{
+	synchronize_rcu_tasks();
+	rcu_barrier();
+	rcu_barrier_tasks();
+}
+
 static void ksplice_commit(struct ksplice_entry *entry, struct ksplice_switch *sw)
 {
 	bool apply = sw->direction == KSPLICE_APPLY;
@@ -300,6 +314,8 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 	entry->switching = true;
 	mutex_unlock(&ksplice_mutex);
 	ksplice_run_attempts(entry, sw);
+	if (!apply && sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))
+		ksplice_wait_for_users();
 	mutex_lock(&ksplice_mutex);
 	entry->switching = false;
 

@@ -22,6 +22,8 @@ export interface SectionImage {
   /** Contents; for SHT_NOBITS a size in bytes. */
   readonly contents: Uint8Array | number;
   readonly relocations: readonly RelocationImage[];
+  /** Position in `ObjectImage.sections` of the section that sh_link names; with SHF_LINK_ORDER only. */
+  readonly orderedBy?: number;
 }
 
 export interface SymbolImage {

@@ -1,8 +1,9 @@
 /**
  * The kernel that this machine runs: /proc/kcore for memory, /proc/kallsyms for symbols.
  *
- * kallsyms is read once, when it is first needed; `refresh` forgets it, since loading a module (the
- * core, say) adds to it. What the machine forbids is named here, before anything is touched.
+ * kallsyms is read once, when it is first needed, and scanned once for each set of names, so who needs
+ * many asks for all of them at first; `refresh` forgets it, since loading a module (the core, say) adds
+ * to it. What the machine forbids is named here, before anything is touched.
  */
 import { readFileSync } from 'node:fs';
 import { MissingError } from '../diagnostics/error.ts';
@@ -17,6 +18,8 @@ export class RunningKernel implements Kernel, Disposable {
   readonly release: string;
   readonly #kcore: Kcore;
   #kallsyms: string | undefined;
+  /** Names already looked up, found or not. */
+  readonly #found = new Map<string, readonly KernelSymbol[]>();
 
   constructor() {
     this.release = readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim();
@@ -39,6 +42,7 @@ export class RunningKernel implements Kernel, Disposable {
   /** Symbols are read again at the next lookup. */
   refresh(): void {
     this.#kallsyms = undefined;
+    this.#found.clear();
   }
 
   read(at: Address, size: number): Uint8Array {
@@ -46,7 +50,12 @@ export class RunningKernel implements Kernel, Disposable {
   }
 
   lookup(names: ReadonlySet<string>): ReadonlyMap<string, readonly KernelSymbol[]> {
-    return findSymbols(this.#symbols(), names);
+    const missing = new Set([...names].filter((name) => !this.#found.has(name)));
+    if (missing.size > 0) {
+      const found = findSymbols(this.#symbols(), missing);
+      for (const name of missing) this.#found.set(name, found.get(name) ?? []);
+    }
+    return new Map([...names].map((name) => [name, this.#found.get(name) ?? []]));
   }
 
   describe(at: Address): string | undefined {

@@ -18,14 +18,25 @@
  * from the host:
  *	EXEC      u32 uid, then strings that end in NUL: directory, shell command, NAME=VALUE...
  *	STDIN     bytes for the command's standard input; an empty payload closes it
+ *	STDIN_AT  the same, the bytes lie in the shared memory (below)
+ *	FREED     u32 bytes of our half that the host has taken so far, modulo 2^32
  *	KILL      u32 signal, sent to the command's process group
  *	POWEROFF
  * to the host:
- *	HELLO     once, when the agent listens
+ *	HELLO     once, when the agent listens: u32 size of each half of the shared memory
  *	STARTED   i32 pid, or minus an errno value
- *	STDOUT, STDERR   bytes
+ *	STDOUT, STDERR         bytes
+ *	STDOUT_AT, STDERR_AT   the same, in the shared memory
  *	EXIT      u32 wait status, u64 microseconds between fork and exit
  *	CREDIT    u32 bytes taken from the line so far, modulo 2^32
+ *	FREED     u32 bytes of the host's half taken so far, modulo 2^32
+ *
+ * An emulated serial port moves 50 to 150 KB a second, each few bytes for an interrupt. So where the host offers
+ * memory that both see (the second region of an ivshmem device, which needs no driver), large payloads lie
+ * there and the frame says where: u32 position, u32 length, u32 CRC-32. The first half is a ring for what the
+ * host sends, the second for what we send; a position counts bytes since the start, modulo 2^32, and is taken
+ * modulo the size of the half (a power of two) to find the place. FREED says how far the other end has read.
+ * When our half is full, or there is none, payloads go over the line.
  *
  * The kernel throws away what a serial port receives faster than anybody reads it (nobody answers RTS here), so
  * the host keeps no more than a window of bytes under way and CREDIT opens it again. Nothing is ever repeated:
@@ -44,8 +55,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -56,11 +70,14 @@
 #define MAX_PAYLOAD	(4u << 20)
 #define CHUNK		8192u
 #define CREDIT_STEP	4096u
+#define READ_AT_ONCE	65536u	/* what a pipe holds */
+#define INLINE_LIMIT	512u	/* longer output lies in the shared memory */
 #define MAX_COMMANDS	64
 
 enum {
-	F_EXEC = 1, F_STDIN, F_KILL, F_POWEROFF,
-	F_HELLO = 64, F_STARTED, F_STDOUT, F_STDERR, F_EXIT, F_CREDIT,
+	F_EXEC = 1, F_STDIN, F_KILL, F_POWEROFF, F_STDIN_AT,
+	F_FREED = 32,
+	F_HELLO = 64, F_STARTED, F_STDOUT, F_STDERR, F_EXIT, F_CREDIT, F_STDOUT_AT, F_STDERR_AT,
 };
 
 struct command {
@@ -76,6 +93,10 @@ struct command {
 
 static struct command commands[MAX_COMMANDS];
 static int line = -1;
+
+/* The two rings; size 0 where there is no shared memory. */
+static uint8_t *from_host, *to_host;
+static uint32_t ring_size, written, freed;
 static uint32_t crc_table[256];
 
 static void die(const char *what)
@@ -145,7 +166,7 @@ static void write_all(const uint8_t *bytes, size_t size)
 
 static void send_frame(uint32_t type, uint32_t id, const void *payload, size_t size)
 {
-	uint8_t frame[HEADER + CHUNK];
+	static uint8_t frame[HEADER + CHUNK];
 
 	put32(frame, FRAME_MAGIC);
 	put32(frame + 4, type);
@@ -160,6 +181,38 @@ static void send_frame(uint32_t type, uint32_t id, const void *payload, size_t s
 static void send_number(uint32_t type, uint32_t id, uint32_t value)
 {
 	send_frame(type, id, &value, sizeof(value));
+}
+
+/* Copies between a ring and a buffer, in two pieces where the ring ends between. */
+static void ring_copy(uint8_t *ring, uint32_t position, uint8_t *buffer, uint32_t size, int into_ring)
+{
+	uint32_t at = position & (ring_size - 1);
+	uint32_t first = size < ring_size - at ? size : ring_size - at;
+
+	if (into_ring) {
+		memcpy(ring + at, buffer, first);
+		memcpy(ring, buffer + first, size - first);
+	} else {
+		memcpy(buffer, ring + at, first);
+		memcpy(buffer + first, ring, size - first);
+	}
+}
+
+static void send_output(uint32_t type, uint32_t id, uint8_t *bytes, uint32_t size)
+{
+	uint8_t where[12];
+
+	if (size > INLINE_LIMIT && ring_size - (written - freed) >= size) {
+		ring_copy(to_host, written, bytes, size, 1);
+		put32(where, written);
+		put32(where + 4, size);
+		put32(where + 8, ~crc_add(~0u, bytes, size));
+		written += size;
+		send_frame(type == F_STDOUT ? F_STDOUT_AT : F_STDERR_AT, id, where, sizeof(where));
+		return;
+	}
+	for (uint32_t at = 0; at < size; at += CHUNK)
+		send_frame(type, id, bytes + at, size - at < CHUNK ? size - at : CHUNK);
 }
 
 static struct command *find_command(uint32_t id)
@@ -305,6 +358,22 @@ static void on_stdin(uint32_t id, const uint8_t *payload, size_t size)
 	feed(c);
 }
 
+static void on_stdin_at(uint32_t id, const uint8_t *payload, size_t size)
+{
+	uint32_t length = size == 12 ? get32(payload + 4) : 0;
+	uint8_t *bytes = length && length <= ring_size ? malloc(length) : NULL;
+
+	errno = EPROTO;
+	if (!bytes)
+		die("a reference outside the shared memory");
+	ring_copy(from_host, get32(payload), bytes, length, 0);
+	if (~crc_add(~0u, bytes, length) != get32(payload + 8))
+		die("bytes in the shared memory have a wrong checksum");
+	send_number(F_FREED, 0, get32(payload) + length);
+	on_stdin(id, bytes, length);
+	free(bytes);
+}
+
 static void on_frame(uint32_t type, uint32_t id, uint8_t *payload, size_t size)
 {
 	struct command *c;
@@ -315,6 +384,12 @@ static void on_frame(uint32_t type, uint32_t id, uint8_t *payload, size_t size)
 		break;
 	case F_STDIN:
 		on_stdin(id, payload, size);
+		break;
+	case F_STDIN_AT:
+		on_stdin_at(id, payload, size);
+		break;
+	case F_FREED:
+		freed = size == 4 ? get32(payload) : freed;
 		break;
 	case F_KILL:
 		c = find_command(id);
@@ -378,11 +453,11 @@ static void read_line(void)
 /* Sends one chunk of a command's output; false when there is nothing now. */
 static int drain(struct command *c, int *fd, uint32_t type)
 {
-	uint8_t chunk[CHUNK];
+	static uint8_t chunk[READ_AT_ONCE];
 	ssize_t n = *fd < 0 ? 0 : read(*fd, chunk, sizeof(chunk));
 
 	if (n > 0) {
-		send_frame(type, c->id, chunk, (size_t)n);
+		send_output(type, c->id, chunk, (uint32_t)n);
 		return 1;
 	}
 	if (n == 0 || errno != EAGAIN)
@@ -390,15 +465,25 @@ static int drain(struct command *c, int *fd, uint32_t type)
 	return 0;
 }
 
+/* What the pipe holds now and no more: somebody in the background may go on filling it. */
+static void drain_held(struct command *c, int *fd, uint32_t type)
+{
+	int held = 0;
+
+	if (*fd < 0 || ioctl(*fd, FIONREAD, &held))
+		return;
+	for (int left = held; left > 0; left -= (int)READ_AT_ONCE)
+		if (!drain(c, fd, type))
+			return;
+}
+
 static void finish(struct command *c)
 {
 	uint8_t payload[12];
 	uint64_t elapsed = c->ended - c->started;
 
-	while (drain(c, &c->out, F_STDOUT))
-		;
-	while (drain(c, &c->err, F_STDERR))
-		;
+	drain_held(c, &c->out, F_STDOUT);
+	drain_held(c, &c->err, F_STDERR);
 	close_end(&c->in);
 	close_end(&c->out);
 	close_end(&c->err);
@@ -439,6 +524,34 @@ static int open_line(const char *path)
 	if (tcsetattr(fd, TCSANOW, &mode))
 		die(path);
 	return fd;
+}
+
+/* The device needs no driver, but somebody must switch it on. */
+static void map_shared_memory(const char *device)
+{
+	char path[256];
+	struct stat region;
+	uint8_t *memory;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/enable", device);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;		/* no such device: everything goes over the line */
+	if (write(fd, "1", 1) != 1)
+		die(path);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/resource2", device);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &region))
+		die(path);
+	memory = mmap(NULL, (size_t)region.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		die(path);
+	close(fd);
+	ring_size = (uint32_t)region.st_size / 2;
+	from_host = memory;
+	to_host = memory + ring_size;
 }
 
 static void serve(int children)
@@ -488,8 +601,8 @@ int main(int argc, char **argv)
 	sigset_t child;
 	int children;
 
-	if (argc != 2) {
-		dprintf(2, "usage: agent SERIAL-DEVICE\n");
+	if (argc != 3) {
+		dprintf(2, "usage: agent SERIAL-DEVICE IVSHMEM-DEVICE\n");
 		return 64;
 	}
 	crc_init();
@@ -501,6 +614,7 @@ int main(int argc, char **argv)
 	if (children < 0)
 		die("signalfd");
 	line = open_line(argv[1]);
-	send_frame(F_HELLO, 0, NULL, 0);
+	map_shared_memory(argv[2]);
+	send_number(F_HELLO, 0, ring_size);
 	serve(children);
 }

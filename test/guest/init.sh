@@ -11,8 +11,7 @@ mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-mount -t tmpfs -o mode=1777 tmpfs /tmp
-mount -t tmpfs -o mode=755 tmpfs /run
+# /tmp and /run need no mount: the root is a tmpfs, and files that came with the initramfs stay visible.
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
 
@@ -20,4 +19,4 @@ ip link set lo up
 hostname guest
 
 # PID 1 must not end: if it does, the kernel panics, QEMU exits, and the harness reports a lost guest.
-exec /sbin/agent /dev/ttyS1
+exec /sbin/agent /dev/ttyS1 /sys/bus/pci/devices/0000:00:10.0

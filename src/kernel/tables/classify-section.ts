@@ -5,6 +5,14 @@
  * neither has a known name nor a known shape is `unknown`, and whoever needs its meaning refuses it by
  * name: a section that we do not understand may be a table that the kernel acts on.
  */
+import {
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_MERGE,
+  SHF_STRINGS,
+  SHF_WRITE,
+  SHT_NOBITS,
+} from '../../elf/constants.ts';
 import type { Section } from '../../elf/model.ts';
 import { tableOf } from './table-of.ts';
 
@@ -31,13 +39,6 @@ export type SectionClass =
   /** Not part of the running kernel: debug information, symbol tables. */
   | 'drop'
   | 'unknown';
-
-const SHF_WRITE = 0x1;
-const SHF_ALLOC = 0x2;
-const SHF_EXECINSTR = 0x4;
-const SHF_MERGE = 0x10;
-const SHF_STRINGS = 0x20;
-const SHT_NOBITS = 8;
 
 const restrictedText = /^\.(?:noinstr|entry|head|kprobes|xiptext|cpuidle)\b.*|^\.text\.\.(?:__x86|entry)/;
 const initText = /^\.(?:init\.text|inittext|meminit\.text|text\.startup)\b/;

@@ -1,0 +1,94 @@
+/**
+ * Unpacking, without installing.
+ *
+ * A linux-source package holds one file that matters, `usr/src/linux-source-6.1.tar.xz`, and that is an archive
+ * again: 139 MB that unpack to 1.4 GB. It goes through pipes from one archive reader to the next, so the inner
+ * archive is never on the disk. Debian packs it in many xz blocks, which xz unpacks in parallel.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { CommandError } from '../process/command-error.ts';
+import { run } from '../process/run.ts';
+import { runPipeline } from '../process/run-pipeline.ts';
+import type { AptPackage } from './apt-package.ts';
+import type { DebianOptions } from './options.ts';
+
+/** Makes `output` a directory with the package's files; it appears whole. */
+export async function unpackPackage(deb: string, output: string, options: DebianOptions): Promise<void> {
+  await makeWhole(output, async (partial) => {
+    await run(['dpkg-deb', '--extract', deb, partial], signalOf(options));
+  });
+}
+
+/**
+ * Makes `output` the kernel source tree that the package holds, or the part of it with the given members
+ * (paths in the tree; those that it does not have are left out). It appears whole.
+ */
+export async function unpackSource(
+  source: AptPackage,
+  deb: string,
+  output: string,
+  options: DebianOptions & { readonly members?: readonly string[] },
+): Promise<void> {
+  const { members } = options;
+  const inner = `./usr/src/${source.name}.tar.xz`;
+  const selection =
+    members === undefined
+      ? []
+      : ['--occurrence=1', '--', ...members.map((member) => `${source.name}/${member}`)];
+  await makeWhole(output, async (partial) => {
+    try {
+      await runPipeline(
+        [
+          ['dpkg-deb', '--fsys-tarfile', deb],
+          ['tar', '-x', '-O', '-f', '-', inner],
+          // Owners as for any file that the user makes; times as in the archive.
+          [
+            'tar',
+            '-x',
+            '-J',
+            '-f',
+            '-',
+            '-C',
+            partial,
+            '--strip-components=1',
+            '--no-same-owner',
+            ...selection,
+          ],
+        ],
+        { env: { XZ_OPT: '-T0' }, ...signalOf(options) },
+      );
+    } catch (error) {
+      if (members === undefined || !onlyMissesMembers(error)) {
+        throw error;
+      }
+    }
+  });
+}
+
+/** tar unpacks what is there, complains of each member that is not, and exits with 2 in the end. */
+function onlyMissesMembers(error: unknown): boolean {
+  return (
+    error instanceof CommandError &&
+    error.argv[0] === 'tar' &&
+    error.argv.includes('-C') &&
+    error.status === 2 &&
+    error.stderr
+      .split('\n')
+      .every((line) => line === '' || /: Not found in archive$|: Exiting with failure status/.test(line))
+  );
+}
+
+async function makeWhole(output: string, make: (partial: string) => Promise<void>): Promise<void> {
+  const partial = `${output}.partial`;
+  if (existsSync(partial)) {
+    await rm(partial, { recursive: true, force: true });
+  }
+  await mkdir(partial, { recursive: true });
+  await make(partial);
+  await rename(partial, output);
+}
+
+function signalOf(options: DebianOptions): { readonly signal?: AbortSignal } {
+  return options.signal === undefined ? {} : { signal: options.signal };
+}

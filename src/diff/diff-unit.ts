@@ -1,0 +1,83 @@
+/**
+ * Differencing: from the pre and post object of a unit to what an update has to replace.
+ *
+ * Both are compiled with -ffunction-sections -fdata-sections, so that a function's bytes do not depend on
+ * its neighbours. They are compared as objects, not as sources: a changed header, macro or inline function
+ * shows where it has an effect and nowhere else (the method of Ksplice: Arnold and Kaashoek, EuroSys 2009).
+ */
+import type { ObjectFile } from '../elf/model.ts';
+import type { Comparison } from './compare-items.ts';
+import { correlate } from './correlate.ts';
+import { dataChanges } from './data-changes.ts';
+import type { Diagnostic } from './diagnostic.ts';
+import { functionChanges } from './function-changes.ts';
+import { tableChanges } from './table-changes.ts';
+import type { UnitChange } from './unit-change.ts';
+import { readSide, type UnitSide } from './unit-side.ts';
+
+/** The two builds with their items correlated, as `diffUnit` and `extractReplacement` both need them. */
+export function compareUnits(pre: ObjectFile, post: ObjectFile): Comparison {
+  const before = readSide(pre);
+  const after = readSide(post);
+  const comparison = {
+    pre: before,
+    post: after,
+    correlation: correlate(before, after),
+    copied: new Set<never>(),
+  };
+  return { ...comparison, copied: dataChanges(comparison).copied };
+}
+
+function unknownSections(side: UnitSide): Diagnostic[] {
+  const { object, classes } = side.unit;
+  return object.sections
+    .filter((section) => classes[section.index] === 'unknown' && section.size > 0)
+    .map((section) => ({
+      code: 'unknown_section',
+      severity: 'error',
+      message: `${object.path}: section ${section.name} is not known, and may be a table that the kernel acts on`,
+      location: { unit: object.path, section: section.name },
+    }));
+}
+
+/** A patch whose only effect is on what has run already would be an update without effect. */
+function raiseLoneInit(diagnostics: readonly Diagnostic[], nothingElse: boolean): readonly Diagnostic[] {
+  if (!nothingElse) return diagnostics;
+  return diagnostics.map((each) =>
+    each.code === 'init_code_changed' || each.code === 'init_data_changed'
+      ? { ...each, severity: 'error' as const }
+      : each,
+  );
+}
+
+/**
+ * Finds what a patch changes in a unit.
+ * @param pre sectioned object of the original source
+ * @param post sectioned object of the patched source, same compiler and flags
+ * @returns all changes and all reasons to refuse; empty (`isEmptyChange`) if the objects mean the same
+ * @throws FormatError if a special section has another layout than expected
+ */
+export function diffUnit(pre: ObjectFile, post: ObjectFile): UnitChange {
+  const comparison = compareUnits(pre, post);
+  const data = dataChanges({ ...comparison, copied: new Set() });
+  const functions = functionChanges(comparison);
+  const nothingElse = functions.replaced.length === 0 && functions.newFunctions.length === 0;
+  return {
+    replaced: functions.replaced,
+    newFunctions: functions.newFunctions,
+    removedFunctions: functions.removedFunctions,
+    newData: data.newData,
+    copiedData: data.copiedData,
+    changedData: data.changedData,
+    diagnostics: raiseLoneInit(
+      [
+        ...unknownSections(comparison.post),
+        ...tableChanges(comparison.pre.unit, comparison.post.unit),
+        ...data.diagnostics,
+        ...functions.diagnostics,
+      ],
+      nothingElse,
+    ),
+    unchanged: functions.unchanged,
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Where the symbols are that replacement code and the core refer to.
+ *
+ * What the matched code uses was learnt from it. A symbol that it does not use is taken by name, if
+ * the name is unique: for a global name, among the global symbols of the kernel proper. Nothing is
+ * guessed: an ambiguous name that matching did not settle is a refusal.
+ */
+import { MatchError } from '../diagnostics/error.ts';
+import { type Address, addressAt } from '../kernel/address.ts';
+import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
+import type { UnitMatch } from '../match/match-unit.ts';
+
+function candidates(kernel: Kernel, name: string): readonly KernelSymbol[] {
+  const found = kernel.lookup(new Set([name])).get(name) ?? [];
+  return found.filter((symbol) => symbol.module === undefined);
+}
+
+/** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
+function isGlobal(symbol: KernelSymbol): boolean {
+  return /[A-Zwv]/.test(symbol.type);
+}
+
+function notFound(user: string, name: string, found: readonly KernelSymbol[]): MatchError {
+  const what = found.length === 0 ? 'no symbol' : `${found.length} symbols`;
+  return new MatchError('failed_to_find', `${user}: kallsyms has ${what} named ${name}, expected one`, {
+    hint: 'the update was made for another kernel, or refers to something that cannot be told apart by name',
+    details: { user, name, found: found.length },
+  });
+}
+
+/** A global symbol of the kernel proper, by its unique name. */
+export function globalAddress(kernel: Kernel, user: string, name: string): Address {
+  const all = candidates(kernel, name);
+  const globals = all.filter(isGlobal);
+  const [only] = globals;
+  if (only === undefined || globals.some((each) => each.address !== only.address)) {
+    throw notFound(user, name, globals);
+  }
+  return only.address;
+}
+
+/** Any symbol of the kernel proper, by its unique name. */
+export function uniqueAddress(kernel: Kernel, user: string, name: string): Address {
+  const all = candidates(kernel, name);
+  const [only] = all;
+  if (only === undefined || all.some((each) => each.address !== only.address)) {
+    throw notFound(user, name, all);
+  }
+  return only.address;
+}
+
+/** The only global symbol of this name, or else the only one at all: what the core is bound by. */
+export function anyAddress(kernel: Kernel, user: string, name: string): Address {
+  return candidates(kernel, name).some(isGlobal)
+    ? globalAddress(kernel, user, name)
+    : uniqueAddress(kernel, user, name);
+}
+
+/** A symbol that a matched unit refers to by a global name. */
+export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string): Address {
+  return match.values.get(name) ?? globalAddress(kernel, match.object.path, name);
+}
+
+/**
+ * A function or object of a matched unit, by its name in the unit as it was compiled plainly: its
+ * section's base, plus its offset.
+ */
+export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): Address {
+  const { object } = match;
+  const found = object.symbols.filter((symbol) => symbol.name === name && typeof symbol.place === 'number');
+  const [symbol] = found;
+  if (symbol === undefined || found.length > 1) {
+    throw new MatchError(
+      'failed_to_find',
+      `${object.path}: ${found.length} symbols named ${name}, expected one`,
+      { hint: 'the name does not tell which of them the patch means' },
+    );
+  }
+  const base = typeof symbol.place === 'number' ? match.bases.get(symbol.place) : undefined;
+  return base === undefined
+    ? uniqueAddress(kernel, object.path, name)
+    : addressAt(base, symbol.value);
+}

@@ -1,0 +1,306 @@
+/**
+ * Links objects into a module that the kernel's own loader accepts.
+ *
+ * An ordinary linker would leave references to the kernel undefined, for the loader to resolve by
+ * exported name. Ours are already resolved, by what matching found: each becomes an absolute symbol,
+ * which the loader leaves alone (simplify_symbols() skips SHN_ABS), so nothing has to be exported. The
+ * absolute symbols have no names: a second symbol `foo` in a module would make kprobe events on `foo`
+ * ambiguous, and fail. For the same reason functions get a suffix.
+ *
+ * The loader then does for the replacement code what it does for any module: alternatives, paravirt,
+ * retpolines, return thunks, ftrace, jump labels, ORC, bug and exception tables.
+ *
+ * The result holds addresses of this boot: it is valid for no other, and tells KASLR's secret.
+ */
+import { InternalError, RefusedError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
+import {
+  SHF_ALLOC,
+  SHF_EXECINSTR,
+  SHF_WRITE,
+  SHT_NOBITS,
+  SHT_PROGBITS,
+  STB_GLOBAL,
+  STB_LOCAL,
+  STT_FUNC,
+  STT_NOTYPE,
+  STT_OBJECT,
+  STT_SECTION,
+} from '../elf/constants.ts';
+import type { RelocationImage, SectionImage, SymbolImage } from '../elf/image.ts';
+import type { ElfSymbol, ObjectFile, Section, SectionIndex, SymbolIndex } from '../elf/model.ts';
+import { writeObject } from '../elf/write-object.ts';
+import type { Address } from '../kernel/address.ts';
+import { outputSectionName } from './output-section.ts';
+import { checkReach, fieldBytes } from './reach.ts';
+
+/** A symbol of one of the objects that are linked together. */
+export interface LinkedSymbol {
+  /** Position in the list of objects. */
+  readonly object: number;
+  readonly symbol: SymbolIndex;
+}
+
+export interface LinkObject {
+  readonly object: ObjectFile;
+  /** Compiled as a module's own, so it brings .modinfo and struct module. */
+  readonly isModuleObject: boolean;
+  /** Where an undefined symbol is: an address in the kernel, or a symbol of another object. */
+  readonly resolve: (name: string) => Address | LinkedSymbol;
+}
+
+export interface ModuleInput {
+  readonly objects: readonly LinkObject[];
+  /** Appended to the name of every function, `.ksplice_ID`; empty for none. */
+  readonly functionSuffix: string;
+}
+
+interface Piece {
+  readonly section: Section;
+  readonly object: number;
+  readonly offset: number;
+}
+
+interface OutputSection {
+  readonly name: string;
+  readonly pieces: Piece[];
+  size: number;
+  flags: number;
+  alignment: number;
+  entrySize: number;
+  isNobits: boolean;
+}
+
+const KEPT_FLAGS = SHF_ALLOC | SHF_EXECINSTR | SHF_WRITE;
+
+function alignUp(value: number, alignment: number): number {
+  return Math.ceil(value / alignment) * alignment;
+}
+
+/** Lays the input sections out, each whole, in the order of the objects. */
+class Layout {
+  readonly sections: OutputSection[] = [];
+  readonly #places = new Map<string, { readonly output: number; readonly offset: number }>();
+
+  add(object: number, section: Section, name: string): void {
+    let output = this.sections.findIndex((each) => each.name === name);
+    if (output === -1) {
+      const isNobits = section.type === SHT_NOBITS;
+      output = this.sections.push({
+        name,
+        pieces: [],
+        size: 0,
+        flags: 0,
+        alignment: 1,
+        entrySize: 0,
+        isNobits,
+      });
+      output -= 1;
+    }
+    const target = this.sections[output];
+    if (target === undefined) return;
+    const alignment = Math.max(section.alignment, 1);
+    const offset = alignUp(target.size, alignment);
+    target.pieces.push({ section, object, offset });
+    target.size = offset + section.size;
+    target.alignment = Math.max(target.alignment, alignment);
+    target.entrySize = section.entrySize;
+    // Constants that gcc put into a writable section, for their relocations, are constants here.
+    const flags = name === '.rodata' ? SHF_ALLOC : section.flags & KEPT_FLAGS;
+    target.flags |= flags;
+    target.isNobits &&= section.type === SHT_NOBITS;
+    this.#places.set(`${object}:${section.index}`, { output, offset });
+  }
+
+  placeOf(
+    object: number,
+    section: SectionIndex,
+  ): { readonly output: number; readonly offset: number } | undefined {
+    return this.#places.get(`${object}:${section}`);
+  }
+}
+
+/** Numbers the module's symbols as they are needed. */
+class SymbolNumbers {
+  readonly symbols: SymbolImage[] = [];
+  readonly #input: ModuleInput;
+  readonly #layout: Layout;
+  readonly #known = new Map<string, number>();
+
+  constructor(input: ModuleInput, layout: Layout) {
+    this.#input = input;
+    this.#layout = layout;
+  }
+
+  #add(key: string, symbol: SymbolImage): number {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const number = this.symbols.push(symbol) - 1;
+    this.#known.set(key, number);
+    return number;
+  }
+
+  /** The section symbol of an output section. */
+  section(output: number): number {
+    return this.#add(`section ${output}`, {
+      name: '',
+      value: 0n,
+      size: 0,
+      binding: STB_LOCAL,
+      type: STT_SECTION,
+      visibility: 0,
+      place: output,
+    });
+  }
+
+  absolute(address: Address): number {
+    return this.#add(`absolute ${address}`, {
+      name: '',
+      value: address,
+      size: 0,
+      binding: STB_GLOBAL,
+      type: STT_NOTYPE,
+      visibility: 0,
+      place: 'absolute',
+    });
+  }
+
+  /** A symbol that an object defines. */
+  defined(object: number, symbol: ElfSymbol): number {
+    const input = this.#input.objects[object];
+    const place =
+      typeof symbol.place === 'number' ? this.#layout.placeOf(object, symbol.place) : undefined;
+    if (input === undefined || place === undefined) {
+      const path = input?.object.path ?? '?';
+      throw new InternalError('unexpected', `${path}: ${symbol.name}: refers to a section that was left out`);
+    }
+    const suffix = symbol.type === STT_FUNC && !input.isModuleObject ? this.#input.functionSuffix : '';
+    return this.#add(`symbol ${object}:${symbol.index}`, {
+      name: symbol.name === '' ? '' : symbol.name + suffix,
+      value: symbol.value + BigInt(place.offset),
+      size: symbol.size,
+      binding: STB_LOCAL,
+      type: symbol.type,
+      visibility: 0,
+      place: place.output,
+    });
+  }
+}
+
+/** An address, or undefined for a symbol of the module. */
+interface Target {
+  readonly number: number;
+  readonly addend: number;
+  readonly address: Address | undefined;
+}
+
+function targetOf(
+  input: ModuleInput,
+  layout: Layout,
+  numbers: SymbolNumbers,
+  object: number,
+  index: SymbolIndex,
+): Target {
+  const from = input.objects[object];
+  const symbol = from?.object.symbols[index];
+  if (from === undefined || symbol === undefined) {
+    throw new InternalError('unexpected', `object ${object} has no symbol ${index}`);
+  }
+  if (symbol.place === 'absolute') {
+    const address = symbol.value as Address;
+    return { number: numbers.absolute(address), addend: 0, address };
+  }
+  if (symbol.place === 'common') {
+    throw new RefusedError('refused', `${from.object.path}: ${symbol.name}: a common symbol has no place`);
+  }
+  if (symbol.place === 'undefined') {
+    const found = from.resolve(symbol.name);
+    if (typeof found === 'bigint') {
+      return { number: numbers.absolute(found), addend: 0, address: found };
+    }
+    return targetOf(input, layout, numbers, found.object, found.symbol);
+  }
+  if (symbol.type === STT_SECTION) {
+    const place = layout.placeOf(object, symbol.place);
+    const name = from.object.sections[symbol.place]?.name ?? '?';
+    if (place === undefined) {
+      throw new InternalError('unexpected', `${from.object.path}: ${name}: referred to, but left out`);
+    }
+    return { number: numbers.section(place.output), addend: place.offset, address: undefined };
+  }
+  return { number: numbers.defined(object, symbol), addend: 0, address: undefined };
+}
+
+function relocatePiece(
+  input: ModuleInput,
+  layout: Layout,
+  numbers: SymbolNumbers,
+  piece: Piece,
+  contents: Uint8Array,
+): readonly RelocationImage[] {
+  const path = input.objects[piece.object]?.object.path ?? '?';
+  return piece.section.relocations.map((relocation) => {
+    const where = `${path}: ${piece.section.name}+${hex(relocation.offset)}`;
+    const target = targetOf(input, layout, numbers, piece.object, relocation.symbol);
+    if (target.address !== undefined) {
+      checkReach(where, relocation.type, target.address, relocation.addend);
+    }
+    const offset = piece.offset + relocation.offset;
+    // The loader refuses a field that is not zero before it is relocated.
+    contents.fill(0, offset, offset + fieldBytes(relocation.type));
+    return {
+      offset,
+      type: relocation.type,
+      symbol: target.number,
+      addend: relocation.addend + target.addend,
+    };
+  });
+}
+
+function sectionImage(
+  input: ModuleInput,
+  layout: Layout,
+  numbers: SymbolNumbers,
+  output: OutputSection,
+): SectionImage {
+  const common = { name: output.name, flags: output.flags, alignment: output.alignment };
+  if (output.isNobits) {
+    return { ...common, type: SHT_NOBITS, entrySize: 0, contents: output.size, relocations: [] };
+  }
+  const contents = new Uint8Array(output.size);
+  // What lies between functions is never executed; an INT3 there says so if it is.
+  if ((output.flags & SHF_EXECINSTR) !== 0) contents.fill(0xcc);
+  const relocations: RelocationImage[] = [];
+  for (const piece of output.pieces) {
+    contents.set(piece.section.data, piece.offset);
+    relocations.push(...relocatePiece(input, layout, numbers, piece, contents));
+  }
+  return { ...common, type: SHT_PROGBITS, entrySize: output.entrySize, contents, relocations };
+}
+
+/** Functions and objects keep their symbols: backtraces and `perf` show them. */
+function nameSymbols(input: ModuleInput, layout: Layout, numbers: SymbolNumbers): void {
+  input.objects.forEach(({ object }, number) => {
+    for (const symbol of object.symbols) {
+      if (symbol.type !== STT_FUNC && symbol.type !== STT_OBJECT) continue;
+      if (typeof symbol.place !== 'number' || layout.placeOf(number, symbol.place) === undefined) continue;
+      numbers.defined(number, symbol);
+    }
+  });
+}
+
+/** The module's bytes. Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
+export function linkModule(input: ModuleInput): Uint8Array {
+  const layout = new Layout();
+  input.objects.forEach(({ object, isModuleObject }, number) => {
+    for (const section of object.sections) {
+      if ((section.flags & SHF_ALLOC) === 0 || section.size === 0) continue;
+      const name = outputSectionName(object.path, section, isModuleObject);
+      if (name !== undefined) layout.add(number, section, name);
+    }
+  });
+  const numbers = new SymbolNumbers(input, layout);
+  nameSymbols(input, layout, numbers);
+  const sections = layout.sections.map((output) => sectionImage(input, layout, numbers, output));
+  return writeObject({ sections, symbols: numbers.symbols });
+}

@@ -1,0 +1,176 @@
+/**
+ * Links an update's replacement code, bound to where everything is in this kernel, with the stub and
+ * the tables for the core, into the module `ksplice_ID`.
+ */
+import { InternalError } from '../diagnostics/error.ts';
+import { STT_FUNC } from '../elf/constants.ts';
+import type { ObjectFile } from '../elf/model.ts';
+import { type Address, addressAt, toAddress } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
+import type { UnitMatch } from '../match/match-unit.ts';
+import { freezeBranches } from './frozen-branches.ts';
+import { addressInUnit, anyAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
+import { type LinkedSymbol, linkModule, type LinkObject } from './link-module.ts';
+import { nameModule } from './module-stub.ts';
+import { checkSite, oldRanges } from './old-code.ts';
+import { type Trampoline, updateTables } from './update-tables.ts';
+
+export interface ReplacedFunction {
+  /** Name of the replacement in the replacement object. */
+  readonly name: string;
+  /** Name of the old function in the unit. */
+  readonly preName: string;
+  readonly site: { readonly offset: number; readonly size: number };
+}
+
+export interface UnitReference {
+  readonly symbol: string;
+  readonly scope: 'unit' | 'global';
+  readonly preName: string;
+}
+
+export interface UnitToLink {
+  readonly match: UnitMatch;
+  readonly replacement: ObjectFile;
+  readonly functions: readonly ReplacedFunction[];
+  readonly references: readonly UnitReference[];
+}
+
+export interface UpdateToLink {
+  readonly id: string;
+  readonly units: readonly UnitToLink[];
+  readonly stub: ObjectFile;
+  readonly moduleLayoutCrc: number | undefined;
+  /** After an undo the module stays loaded. */
+  readonly resident: boolean;
+}
+
+export interface LinkedModule {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Every address that the module was bound to. */
+  readonly bound: readonly Address[];
+  readonly trampolines: readonly Trampoline[];
+}
+
+function trampolinesOf(unit: UnitToLink, number: number): readonly Trampoline[] {
+  return unit.functions.map(({ name, preName, site }) => {
+    const ranges = oldRanges(unit.match, preName);
+    const [first] = ranges;
+    if (first !== undefined) checkSite(preName, first, site.offset, site.size);
+    return {
+      name: preName,
+      replacement: `${number}:${name}`,
+      ranges,
+      siteOffset: site.offset,
+      siteSize: site.size,
+    };
+  });
+}
+
+/** Reads keys of jump labels in live memory; bounds are the kernel's own (vmlinux.lds.h, RO_AFTER_INIT_DATA). */
+function keyReader(
+  kernel: Kernel,
+  object: ObjectFile,
+  resolve: (name: string) => Address | LinkedSymbol,
+): Parameters<typeof freezeBranches>[1] {
+  const start = uniqueAddress(kernel, object.path, '__start_ro_after_init');
+  const end = uniqueAddress(kernel, object.path, '__end_ro_after_init');
+  return {
+    addressOf: (key: JumpLabelPlace['key']): Address | undefined => {
+      const symbol = object.symbols[key.symbol];
+      if (symbol?.place !== 'undefined') return undefined;
+      const found = resolve(symbol.name);
+      return typeof found === 'bigint' ? addressAt(found, key.addend) : undefined;
+    },
+    isReadOnly: (key) => key >= start && key < end,
+    isEnabled: (key) => {
+      const bytes = kernel.read(key, 4);
+      return new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true) > 0;
+    },
+  };
+}
+
+function unitObject(unit: UnitToLink, kernel: Kernel, bound: Set<Address>): LinkObject {
+  const references = new Map(unit.references.map((reference) => [reference.symbol, reference]));
+  const resolve = (name: string): Address => {
+    const reference = references.get(name);
+    const address =
+      reference?.scope === 'unit'
+        ? addressInUnit(unit.match, kernel, reference.preName)
+        : globalInUnit(unit.match, kernel, reference?.preName ?? name);
+    bound.add(address);
+    return address;
+  };
+  const object = freezeBranches(unit.replacement, keyReader(kernel, unit.replacement, resolve));
+  return { object, isModuleObject: false, resolve };
+}
+
+/** A symbol that one of the objects defines under a global name. */
+function definedIn(objects: readonly ObjectFile[], from: number, name: string): LinkedSymbol | undefined {
+  for (const [i, object] of objects.entries()) {
+    const symbol = object.symbols.find((each) => each.name === name && typeof each.place === 'number');
+    if (symbol !== undefined) return { object: from + i, symbol: symbol.index };
+  }
+  return undefined;
+}
+
+function replacementSymbol(units: readonly UnitToLink[], asked: string): LinkedSymbol {
+  const [number, name] = [Number(asked.slice(0, asked.indexOf(':'))), asked.slice(asked.indexOf(':') + 1)];
+  const symbol = units[number]?.replacement.symbols.find(
+    (each) => each.name === name && each.type === STT_FUNC && typeof each.place === 'number',
+  );
+  if (symbol === undefined) throw new InternalError('unexpected', `no replacement for ${name}`);
+  return { object: number, symbol: symbol.index };
+}
+
+/** Names that linking asks kallsyms for, besides those of matching. */
+export function namesToLink(units: readonly ObjectFile[], stub: ObjectFile): readonly string[] {
+  const undefinedNames = [...units, stub].flatMap((object) =>
+    object.symbols.filter((symbol) => symbol.place === 'undefined').map((symbol) => symbol.name),
+  );
+  return ['__start_ro_after_init', '__end_ro_after_init', ...undefinedNames];
+}
+
+export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: ModuleSymbols): LinkedModule {
+  const bound = new Set<Address>();
+  const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i));
+  const name = `ksplice_${update.id}`;
+  const stub = nameModule(update.stub, name, update.moduleLayoutCrc);
+  const tables = updateTables(update.id, trampolines, update.resident);
+  const own = [stub, tables];
+  const first = update.units.length;
+  const units = update.units.map((unit) => unitObject(unit, kernel, bound));
+  const objects: readonly LinkObject[] = [
+    ...units,
+    {
+      object: stub,
+      isModuleObject: true,
+      resolve: (wanted) =>
+        definedIn(own, first, wanted) ?? register(wanted) ?? anyAddress(kernel, stub.path, wanted),
+    },
+    {
+      object: tables,
+      isModuleObject: true,
+      resolve: (wanted) => replacementSymbol(update.units, wanted),
+    },
+  ];
+  const bytes = linkModule({ objects, functionSuffix: `.${name}` });
+  return { name, bytes, bound: [...bound].map(toAddress), trampolines };
+}
+
+/** Symbols of the loaded core, by name. */
+export type ModuleSymbols = (name: string) => Address | undefined;
+
+/** Links the core itself: everything outside it by unique name. */
+export function linkCore(core: ObjectFile, kernel: Kernel, moduleLayoutCrc: number | undefined): Uint8Array {
+  const resolve = (name: string): Address => anyAddress(kernel, core.path, name);
+  const frozen = freezeBranches(core, keyReader(kernel, core, resolve));
+  const object = nameModule(frozen, 'ksplice', moduleLayoutCrc);
+  return linkModule({
+    objects: [{ object, isModuleObject: true, resolve }],
+    functionSuffix: '',
+  });
+}
+

@@ -1,0 +1,51 @@
+/**
+ * The old code of a function that is replaced: its body and its cold parts, as they are in memory.
+ */
+import { RefusedError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
+import { STT_FUNC } from '../elf/constants.ts';
+import type { ElfSymbol } from '../elf/model.ts';
+import { addressAt } from '../kernel/address.ts';
+import type { UnitMatch } from '../match/match-unit.ts';
+import type { OldRange } from './update-tables.ts';
+
+function rangeOf(match: UnitMatch, symbol: ElfSymbol, hasEntry: boolean): OldRange | undefined {
+  if (typeof symbol.place !== 'number') return undefined;
+  const text = match.text.get(symbol.place);
+  if (text === undefined) return undefined;
+  const from = Number(symbol.value);
+  return {
+    start: addressAt(text.base, from),
+    hasEntry,
+    body: text.run.subarray(from, from + symbol.size),
+    mask: text.mask.subarray(from, from + symbol.size),
+  };
+}
+
+/** A function's own code first, then its cold parts (`NAME.cold`, and numbered ones). */
+export function oldRanges(match: UnitMatch, name: string): readonly OldRange[] {
+  const functions = match.object.symbols.filter((symbol) => symbol.type === STT_FUNC);
+  const mains = functions.filter((symbol) => symbol.name === name);
+  const [main] = mains;
+  const first = main === undefined ? undefined : rangeOf(match, main, true);
+  if (mains.length !== 1 || first === undefined) {
+    throw new RefusedError('refused', `${match.object.path}: ${mains.length} functions ${name} that could be replaced, expected one`);
+  }
+  const cold = functions
+    .filter((symbol) => symbol.name === `${name}.cold` || symbol.name.startsWith(`${name}.cold.`))
+    .map((symbol) => rangeOf(match, symbol, false))
+    .filter((range) => range !== undefined);
+  return [first, ...cold];
+}
+
+/** The bytes that the jump overwrites must be nobody else's; see hazards in docs/safety.md. */
+export function checkSite(name: string, range: OldRange, offset: number, size: number): void {
+  const mask = range.mask.subarray(offset, offset + size);
+  const taken = mask.findIndex((byte) => byte !== 0xff);
+  if (offset + size > range.body.length || taken !== -1) {
+    const place = taken === -1 ? 'the function ends' : `the kernel rewrites ${hex(offset + taken)}`;
+    throw new RefusedError('refused', `${name}: no room for a jump at ${hex(offset)}: ${place}`, {
+      hint: 'this function needs the livepatch engine, which this version does not have yet',
+    });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Does a relocated field reach its target, wherever the loader puts the module?
+ *
+ * The module loader of 6.1 has its own check compiled out (arch/x86/kernel/module.c, `#if 0`): a value
+ * that does not fit is truncated without a word. So we prove it here, for every place that a module can
+ * be loaded at.
+ */
+import { InternalError, RefusedError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
+import {
+  R_X86_64_32,
+  R_X86_64_32S,
+  R_X86_64_64,
+  R_X86_64_PC32,
+  R_X86_64_PC64,
+  R_X86_64_PLT32,
+  relocationName,
+} from '../elf/constants.ts';
+import type { Address } from '../kernel/address.ts';
+
+/** MODULES_VADDR and MODULES_END of a kernel with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
+const MODULES_VADDR = 0xffffffffc0000000n;
+const MODULES_END = 0xffffffffff000000n;
+
+function fitsSigned32(value: bigint): boolean {
+  return BigInt.asIntN(32, value) === BigInt.asIntN(64, value);
+}
+
+/** Types that the loader's apply_relocate_add() knows; bytes of their field. */
+export function fieldBytes(type: number): number {
+  switch (type) {
+    case R_X86_64_64:
+    case R_X86_64_PC64:
+      return 8;
+    case R_X86_64_32:
+    case R_X86_64_32S:
+    case R_X86_64_PC32:
+    case R_X86_64_PLT32:
+      return 4;
+    default:
+      throw new RefusedError('refused', `${relocationName(type)}: the module loader does not know it`);
+  }
+}
+
+/** Throws InternalError naming the field if S + A, or S + A - P for some possible P, does not fit. */
+export function checkReach(where: string, type: number, value: Address, addend: number): void {
+  const sum = value + BigInt(addend);
+  const fits =
+    type === R_X86_64_64 || type === R_X86_64_PC64
+      ? true
+      : type === R_X86_64_32
+        ? BigInt.asUintN(64, sum) <= 0xffffffffn
+        : type === R_X86_64_32S
+          ? fitsSigned32(sum)
+          : fitsSigned32(sum - MODULES_VADDR) && fitsSigned32(sum - MODULES_END);
+  if (!fits) {
+    throw new InternalError(
+      'unexpected',
+      `${where}: ${relocationName(type)} does not reach ${hex(BigInt.asUintN(64, sum))}`,
+    );
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The tables that an update module hands to the core: `struct ksplice_function` and its ranges
+ * (core/ksplice.h), as an object to be linked with the replacement code and the stub.
+ */
+import {
+  R_X86_64_64,
+  SHF_ALLOC,
+  SHT_PROGBITS,
+  STB_GLOBAL,
+  STT_NOTYPE,
+  STT_OBJECT,
+} from '../elf/constants.ts';
+import type { RelocationImage, SymbolImage } from '../elf/image.ts';
+import type { ObjectFile } from '../elf/model.ts';
+import { readObject } from '../elf/read-object.ts';
+import { writeObject } from '../elf/write-object.ts';
+import type { Address } from '../kernel/address.ts';
+
+/** A piece of the old code, as it is in memory. */
+export interface OldRange {
+  readonly start: Address;
+  /** Called at its start; a cold part is not. */
+  readonly hasEntry: boolean;
+  readonly body: Uint8Array;
+  readonly mask: Uint8Array;
+}
+
+export interface Trampoline {
+  readonly name: string;
+  /** Name under which the replacement is asked for when the tables are linked. */
+  readonly replacement: string;
+  /** The function itself first. */
+  readonly ranges: readonly OldRange[];
+  readonly siteOffset: number;
+  readonly siteSize: number;
+}
+
+/** KSPLICE_RANGE_ENTRY, KSPLICE_UPDATE_RESIDENT. */
+const RANGE_ENTRY = 1;
+const UPDATE_RESIDENT = 1;
+const FUNCTION_SIZE = 40;
+const RANGE_SIZE = 32;
+
+/** Appends pieces to one section, and remembers what has to be relocated. */
+class TableBuilder {
+  readonly relocations: RelocationImage[] = [];
+  readonly symbols: SymbolImage[] = [];
+  readonly #bytes: number[] = [];
+
+  /** Symbol 0 is the start of the section, for pointers inside it. */
+  constructor() {
+    this.symbols.push(this.#symbol('', 0, 0, 0));
+  }
+
+  #symbol(name: string, value: number, size: number, place: number | 'undefined'): SymbolImage {
+    const type = place === 'undefined' ? STT_NOTYPE : STT_OBJECT;
+    const binding = name === '' ? 0 : STB_GLOBAL;
+    return { name, value: BigInt(value), size, binding, type, visibility: 0, place };
+  }
+
+  align(): number {
+    while (this.#bytes.length % 8 !== 0) this.#bytes.push(0);
+    return this.#bytes.length;
+  }
+
+  bytes(bytes: Iterable<number>): number {
+    const at = this.#bytes.length;
+    for (const byte of bytes) this.#bytes.push(byte);
+    return at;
+  }
+
+  u32(value: number): void {
+    this.bytes([value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff]);
+  }
+
+  u64(value: bigint): void {
+    this.u32(Number(value & 0xffffffffn));
+    this.u32(Number(value >> 32n));
+  }
+
+  /** A pointer to `addend` of this section. */
+  pointer(addend: number): void {
+    const offset = this.bytes(new Uint8Array(8));
+    this.relocations.push({ offset, type: R_X86_64_64, symbol: 0, addend });
+  }
+
+  pointerTo(name: string): void {
+    const offset = this.bytes(new Uint8Array(8));
+    const symbol = this.symbols.push(this.#symbol(name, 0, 0, 'undefined')) - 1;
+    this.relocations.push({ offset, type: R_X86_64_64, symbol, addend: 0 });
+  }
+
+  define(name: string, at: number): void {
+    this.symbols.push(this.#symbol(name, at, this.#bytes.length - at, 0));
+  }
+
+  finish(): Uint8Array {
+    const section = {
+      name: '.rodata.ksplice',
+      type: SHT_PROGBITS,
+      flags: SHF_ALLOC,
+      alignment: 8,
+      entrySize: 0,
+      contents: Uint8Array.from(this.#bytes),
+      relocations: this.relocations,
+    };
+    return writeObject({ sections: [section], symbols: this.symbols });
+  }
+}
+
+function string(builder: TableBuilder, text: string): number {
+  return builder.bytes([...Buffer.from(text, 'latin1'), 0]);
+}
+
+/** Returns where the array of ranges starts. */
+function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
+  const contents = ranges.map((range) => ({
+    range,
+    body: builder.bytes(range.body),
+    mask: builder.bytes(range.mask),
+  }));
+  const at = builder.align();
+  for (const { range, body, mask } of contents) {
+    builder.u64(range.start);
+    builder.u32(range.body.length);
+    builder.u32(range.hasEntry ? RANGE_ENTRY : 0);
+    builder.pointer(body);
+    builder.pointer(mask);
+  }
+  if (builder.align() - at !== ranges.length * RANGE_SIZE) throw new RangeError('struct ksplice_range');
+  return at;
+}
+
+/** Object that defines the stub's ksplice_update_* symbols. */
+export function updateTables(id: string, trampolines: readonly Trampoline[], resident: boolean): ObjectFile {
+  const builder = new TableBuilder();
+  const idAt = string(builder, id);
+  builder.define('ksplice_update_id', idAt);
+  const prepared = trampolines.map((trampoline) => ({
+    trampoline,
+    name: string(builder, trampoline.name),
+    ranges: addRanges(builder, trampoline.ranges),
+  }));
+  const functionsAt = builder.align();
+  for (const { trampoline, name, ranges } of prepared) {
+    builder.pointer(name);
+    builder.pointerTo(trampoline.replacement);
+    builder.pointer(ranges);
+    builder.u32(trampoline.ranges.length);
+    builder.u32(trampoline.siteOffset);
+    builder.u32(trampoline.siteSize);
+    builder.u32(0);
+  }
+  if (builder.align() - functionsAt !== trampolines.length * FUNCTION_SIZE) {
+    throw new RangeError('struct ksplice_function');
+  }
+  builder.define('ksplice_update_functions', functionsAt);
+  const countAt = builder.align();
+  builder.u32(trampolines.length);
+  builder.define('ksplice_update_nr_functions', countAt);
+  const flagsAt = builder.align();
+  builder.u32(resident ? UPDATE_RESIDENT : 0);
+  builder.define('ksplice_update_flags', flagsAt);
+  return readObject(builder.finish(), 'update tables');
+}

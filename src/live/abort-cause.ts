@@ -1,0 +1,62 @@
+/**
+ * What the core's abort causes mean, and what to do: the one place where they become errors.
+ */
+import { BusyError, InternalError, type KspliceError, MatchError, MissingError } from '../diagnostics/error.ts';
+import { abortCauseOf, type Conflict, conflictsOf } from './core-sysfs.ts';
+
+export function describeConflict(conflict: Conflict): string {
+  return `${conflict.task} (pid ${conflict.pid}) is in ${conflict.functions.join(', ')}`;
+}
+
+/** The error for a change of stage that the core did not make. */
+export function abortError(id: string, verb: 'apply' | 'undo', errno: string): KspliceError {
+  const cause = abortCauseOf(id);
+  const conflicts = conflictsOf(id);
+  const state = verb === 'apply' ? 'the kernel is as it was' : 'the update is still applied';
+  const details = { id, cause, errno, conflicts };
+  switch (cause) {
+    case 'code_busy': {
+      const who = conflicts.map(describeConflict).join('; ') || 'something else owns the bytes, see dmesg';
+      return new BusyError('code_busy', `${id}: cannot ${verb}, code in use: ${who}; ${state}`, {
+        hint: 'try again when these tasks have left the function; a kprobe on it has to be removed first',
+        details,
+      });
+    }
+    case 'unexpected_running_task':
+      return new BusyError(
+        'unexpected_running_task',
+        `${id}: cannot ${verb}: ${conflicts.map(describeConflict).join('; ')} while all CPUs were stopped; ${state}`,
+        { hint: 'try again', details },
+      );
+    case 'module_busy':
+      return new BusyError('module_busy', `${id}: cannot ${verb}: another update has the function; ${state}`, {
+        hint: 'undo the other update first (ksplice view); dmesg names it',
+        details,
+      });
+    case 'no_match':
+      return new MatchError('no_match', `${id}: the code changed between matching and the stop; ${state}`, {
+        hint: 'dmesg names the byte; a kprobe or another tool may have written to the function just now',
+        details,
+      });
+    case 'target_not_loaded':
+      return new MissingError('target_not_loaded', `${id}: a module that the update needs is gone; ${state}`, {
+        details,
+      });
+    case 'out_of_memory':
+      return new BusyError('out_of_memory', `${id}: the kernel has no memory for the switch; ${state}`, {
+        hint: 'try again when memory is free',
+        details,
+      });
+    default:
+      if (errno === 'EBUSY') {
+        return new BusyError('module_busy', `${id}: another change of this update is under way; ${state}`, {
+          hint: 'try again',
+          details,
+        });
+      }
+      return new InternalError('unexpected', `${id}: cannot ${verb}: ${cause} (${errno}); ${state}`, {
+        hint: 'please report it, with the lines of dmesg that begin with ksplice',
+        details,
+      });
+  }
+}

@@ -1,0 +1,10 @@
+/** What the commands on the machine are given by the command line, and what they report to. */
+export interface LiveContext {
+  readonly signal: AbortSignal;
+  /** Ask the core to log every attempt. */
+  readonly debug: boolean;
+  /** A step begins: `match net/ipv4/ip_options.o`. */
+  readonly onStep: (step: string) => void;
+  /** Something that a person should know, although nothing went wrong. */
+  readonly onNotice: (message: string) => void;
+}

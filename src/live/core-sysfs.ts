@@ -1,0 +1,122 @@
+/**
+ * Speaks to the core through /sys/kernel/ksplice (core/control.c). No address passes here.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { SYSFS_ROOT } from './paths.ts';
+
+export type Stage = 'preparing' | 'applied' | 'reversed';
+
+/** Figures of the last change of stage. */
+export interface SwitchTiming {
+  readonly attempts: number;
+  /** From the first CPU inside the stop to the last byte written. */
+  readonly stoppedNs: number;
+  /** Around the whole stop. */
+  readonly callNs: number;
+  readonly tasks: number;
+  /** Tasks whose unwind was not reliable: every word of the stack was looked at. */
+  readonly scanned: number;
+}
+
+/** A task that was in the way. */
+export interface Conflict {
+  readonly task: string;
+  readonly pid: number;
+  readonly functions: readonly string[];
+}
+
+/** Outcome of a write: undefined, or the error's name (`EBUSY`). */
+export type Errno = string | undefined;
+
+function errnoOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+}
+
+function write(file: string, text: string): Errno {
+  try {
+    writeFileSync(file, text);
+    return undefined;
+  } catch (error) {
+    return errnoOf(error);
+  }
+}
+
+function read(id: string, file: string): string {
+  return readFileSync(path.join(SYSFS_ROOT, id, file), 'latin1').trimEnd();
+}
+
+export function isCoreLoaded(): boolean {
+  return existsSync(SYSFS_ROOT);
+}
+
+export function coreInterface(): number {
+  return Number(readFileSync(path.join(SYSFS_ROOT, 'interface'), 'latin1'));
+}
+
+/** IDs of all entries, sorted. */
+export function listEntries(): readonly string[] {
+  if (!isCoreLoaded()) return [];
+  return readdirSync(SYSFS_ROOT)
+    .filter((name) => statSync(path.join(SYSFS_ROOT, name)).isDirectory())
+    .sort();
+}
+
+export function hasEntry(id: string): boolean {
+  return existsSync(path.join(SYSFS_ROOT, id));
+}
+
+/** `create ID`, `pin ID MODULE` or `forget ID`. */
+export function control(command: string): Errno {
+  return write(path.join(SYSFS_ROOT, 'control'), command);
+}
+
+export function stageOf(id: string): Stage {
+  return read(id, 'stage') as Stage;
+}
+
+export function changeStage(id: string, stage: 'applied' | 'reversed'): Errno {
+  return write(path.join(SYSFS_ROOT, id, 'stage'), stage);
+}
+
+export function setDebug(id: string): Errno {
+  return write(path.join(SYSFS_ROOT, id, 'debug'), '1');
+}
+
+export function abortCauseOf(id: string): string {
+  return read(id, 'abort_cause');
+}
+
+/** Lines of `NAME PID FUNCTION...`; the name may hold spaces, so the number is the first field that is one. */
+export function parseConflicts(text: string): readonly Conflict[] {
+  return text
+    .split('\n')
+    .map((line) => /^(.*?) (\d+) (.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, task = '', pid = '0', functions = '']) => ({
+      task,
+      pid: Number(pid),
+      functions: functions.split(' '),
+    }));
+}
+
+export function conflictsOf(id: string): readonly Conflict[] {
+  return parseConflicts(read(id, 'conflicts'));
+}
+
+/** Lines of `NAME VALUE`. */
+export function parseTiming(text: string): SwitchTiming {
+  const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
+  const number = (name: string): number => Number(values.get(name) ?? 0);
+  return {
+    attempts: number('attempts'),
+    stoppedNs: number('stopped_ns'),
+    callNs: number('call_ns'),
+    tasks: number('tasks'),
+    scanned: number('scanned'),
+  };
+}
+
+export function timingOf(id: string): SwitchTiming {
+  return parseTiming(read(id, 'timing'));
+}

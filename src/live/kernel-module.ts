@@ -1,0 +1,94 @@
+/**
+ * Loads and unloads modules with the system's own insmod and rmmod.
+ *
+ * A linked module holds kernel addresses: it is written to a directory that only root can enter, on
+ * tmpfs, with mode 0600, and removed as soon as it has been loaded, or could not be.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
+import { run } from '../process/run.ts';
+import { RUN_ROOT } from './paths.ts';
+
+function tool(name: string): string {
+  const found = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'].map((dir) => path.join(dir, name)).find(existsSync);
+  if (found === undefined) {
+    throw new MissingError('missing_tool', `${name}: not found`, { hint: 'apt-get install kmod' });
+  }
+  return found;
+}
+
+function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, 'latin1').trim();
+  } catch {
+    return otherwise;
+  }
+}
+
+export function isModuleLoaded(name: string): boolean {
+  return existsSync(`/sys/module/${name}`);
+}
+
+/** What the machine forbids, named before anything is tried. */
+export function checkModulesAllowed(): void {
+  if (readOr('/proc/sys/kernel/modules_disabled', '0') === '1') {
+    throw new MissingError('modules_disabled', 'kernel.modules_disabled is 1: no module can be loaded', {
+      hint: 'it cannot be set back before the next boot',
+    });
+  }
+  const lockdown = /\[(integrity|confidentiality)\]/.exec(readOr('/sys/kernel/security/lockdown', ''));
+  if (lockdown !== null) {
+    throw new MissingError('lockdown', `the kernel is locked down (${lockdown[1]}): unsigned modules are refused`, {
+      hint: 'lockdown comes with Secure Boot; the update module would have to be signed',
+    });
+  }
+}
+
+function loadError(name: string, stderr: string): Error {
+  const details = { module: name, insmod: stderr };
+  const reason = stderr.replace(/^.*: /s, '').trim();
+  if (/Operation not permitted|Key was rejected|Required key/.test(stderr)) {
+    return new MissingError('lockdown', `${name}: the kernel refused the module: ${reason}`, {
+      hint: 'it takes signed modules only',
+      details,
+    });
+  }
+  if (/Invalid module format|Exec format/.test(stderr)) {
+    return new MatchError('no_match', `${name}: the kernel refused the module: ${reason}`, {
+      hint: 'the update was made for another kernel; dmesg says what differs',
+      details,
+    });
+  }
+  if (/Device or resource busy/.test(stderr)) {
+    return new BusyError('module_busy', `${name}: another update has replaced one of its functions`, {
+      hint: 'undo that update first: dmesg names it',
+      details,
+    });
+  }
+  return new MatchError('failed_to_find', `${name}: the kernel refused the module: ${reason}`, {
+    hint: 'dmesg says why',
+    details,
+  });
+}
+
+export async function loadModule(name: string, bytes: Uint8Array): Promise<void> {
+  const insmod = tool('insmod');
+  mkdirSync(RUN_ROOT, { recursive: true, mode: 0o700 });
+  const file = path.join(RUN_ROOT, `.${name}.ko`);
+  rmSync(file, { force: true });
+  writeFileSync(file, bytes, { mode: 0o600, flag: 'wx' });
+  try {
+    const { exitCode, stderr } = await run([insmod, file], { okExitCodes: [0, 1, 255] });
+    if (exitCode !== 0) throw loadError(name, stderr);
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** Returns what rmmod said if the module could not be unloaded. */
+export async function unloadModule(name: string): Promise<string | undefined> {
+  if (!isModuleLoaded(name)) return undefined;
+  const { exitCode, stderr } = await run([tool('rmmod'), name], { okExitCodes: [0, 1, 255] });
+  return exitCode === 0 ? undefined : stderr.trim();
+}

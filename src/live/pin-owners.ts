@@ -1,0 +1,36 @@
+/**
+ * Keeps the modules that own addresses which the update was bound to from going away.
+ *
+ * An absolute address takes no reference, and the module loader writes to foreign keys before our init
+ * runs: so the owners are pinned before the update module is loaded, and it is checked that they are
+ * still where matching saw them.
+ */
+import { BusyError } from '../diagnostics/error.ts';
+import type { Address } from '../kernel/address.ts';
+import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
+import { control } from './core-sysfs.ts';
+
+function ownersOf(addresses: readonly Address[], modules: readonly LoadedModule[]): readonly LoadedModule[] {
+  return modules.filter(({ base, size }) =>
+    addresses.some((address) => address >= base && address < base + BigInt(size)),
+  );
+}
+
+/** `before`: the modules as they were when matching began. */
+export function pinOwners(
+  id: string,
+  addresses: readonly Address[],
+  before: readonly LoadedModule[],
+  kernel: Kernel,
+): readonly string[] {
+  const owners = ownersOf(addresses, before);
+  for (const owner of owners) {
+    const errno = control(`pin ${id} ${owner.name}`);
+    const now = kernel.modules().find((each) => each.name === owner.name);
+    if (errno === undefined && now?.base === owner.base && now.size === owner.size) continue;
+    throw new BusyError('target_not_loaded', `${id}: module ${owner.name} was unloaded while matching`, {
+      hint: 'try again',
+    });
+  }
+  return owners.map((owner) => owner.name);
+}

@@ -1,0 +1,48 @@
+/**
+ * undo: the switch backwards, by the same protocol, and then whatever can be taken away.
+ */
+import { UsageError } from '../diagnostics/error.ts';
+import { abortError } from './abort-cause.ts';
+import { removeUpdate } from './apply.ts';
+import type { LiveContext } from './context.ts';
+import { changeStage, hasEntry, setDebug, stageOf, type SwitchTiming, timingOf } from './core-sysfs.ts';
+import { note, readRecord } from './journal.ts';
+
+export interface UndoResult {
+  readonly id: string;
+  readonly functions: readonly string[];
+  readonly timing: SwitchTiming;
+  /** The module stays loaded: an address of something new in it may have been kept. */
+  readonly resident: boolean;
+}
+
+function unknownUpdate(id: string): UsageError {
+  return new UsageError('unknown_update', `${id}: no update of this ID is applied`, {
+    hint: 'ksplice view lists the applied ones',
+  });
+}
+
+/** Reverses one update. The caller holds the lock. */
+export async function undoUpdate(id: string, context: LiveContext): Promise<UndoResult> {
+  if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id) || stageOf(id) !== 'applied') throw unknownUpdate(id);
+  const manifest = readRecord(id)?.manifest;
+  const units = manifest?.units ?? [];
+  if (context.debug) setDebug(id);
+  context.onStep('switch');
+  note(id, 'undo');
+  const errno = changeStage(id, 'reversed');
+  if (errno !== undefined) throw abortError(id, 'undo', errno);
+  note(id, 'undone');
+  const timing = timingOf(id);
+  const resident = units.some((unit) => unit.escapes.escapes);
+  if (!resident) {
+    context.onStep('unload');
+    await removeUpdate(id);
+  }
+  return {
+    id,
+    functions: units.flatMap((unit) => unit.functions.map((each) => each.preName)),
+    timing,
+    resident,
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * view: what the core says, joined with what we know of each update.
+ */
+import { UsageError } from '../diagnostics/error.ts';
+import { abortCauseOf, type Conflict, conflictsOf, hasEntry, listEntries, type Stage, stageOf } from './core-sysfs.ts';
+import { lastEvent, readRecord } from './journal.ts';
+import { livepatchOwner } from './livepatch-owner.ts';
+
+export interface UpdateView {
+  readonly id: string;
+  readonly stage: Stage;
+  readonly description: string;
+  /** ISO time of the last apply, or null if it is not applied. */
+  readonly appliedAt: string | null;
+  readonly functions: readonly string[];
+  readonly units: readonly string[];
+  readonly abortCause: string;
+  readonly conflicts: readonly Conflict[];
+  /** Functions that a livepatch loaded later has taken over. */
+  readonly shadowed: readonly { readonly function: string; readonly livepatch: string }[];
+  readonly patches: readonly { readonly name: string; readonly text: string }[];
+}
+
+function viewOf(id: string): UpdateView {
+  const record = readRecord(id);
+  const stage = stageOf(id);
+  const units = record?.manifest.units ?? [];
+  const functions = units.flatMap((unit) => unit.functions.map((each) => each.preName));
+  return {
+    id,
+    stage,
+    description: record?.manifest.description ?? '',
+    appliedAt: stage === 'applied' ? (lastEvent(id, 'done')?.toISOString() ?? null) : null,
+    functions,
+    units: units.map((unit) => unit.path),
+    abortCause: abortCauseOf(id),
+    conflicts: conflictsOf(id),
+    shadowed: functions.flatMap((name) => {
+      const livepatch = livepatchOwner(name);
+      return livepatch === undefined ? [] : [{ function: name, livepatch }];
+    }),
+    patches: record?.patches ?? [],
+  };
+}
+
+/** All updates that the core knows, or one. */
+export function viewUpdates(id: string | undefined): readonly UpdateView[] {
+  if (id === undefined) return listEntries().map(viewOf);
+  if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id)) {
+    throw new UsageError('unknown_update', `${id}: no update of this ID on this machine`, {
+      hint: 'ksplice view lists those that there are',
+    });
+  }
+  return [viewOf(id)];
+}

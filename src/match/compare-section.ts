@@ -1,0 +1,174 @@
+/**
+ * Compares one text section of a unit, compiled plainly, with the kernel's memory at a base.
+ *
+ * A linker keeps an input section whole. So at the right base every byte is equal, but for relocated
+ * fields, which tell symbol values, and the places that the section's tables name, which may hold one
+ * of their legal contents (explain-place.ts). Places can be nested: an alternative may contain a
+ * paravirt call, and where the alternative was not taken, the call was rewritten inside it. So the
+ * outermost place is tried first, and if none of its own contents is there, the original instructions
+ * are compared with the inner places in them.
+ */
+import type { ObjectFile, Section } from '../elf/model.ts';
+import { type Address, addressAt } from '../kernel/address.ts';
+import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
+import { type Explanation, explainPlace, isMutable } from './explain-place.ts';
+import type { LiveValues } from './live-values.ts';
+import { compareTemplate, compareVariant, type Observation } from './variant.ts';
+
+export interface SectionMatch {
+  readonly kind: 'match';
+  readonly observations: readonly Observation[];
+  /** How many places had which content. */
+  readonly explained: ReadonlyMap<string, number>;
+  readonly run: Uint8Array;
+  /** 0xff where a byte stays as it is, 0 where the kernel may rewrite it at any time. */
+  readonly mask: Uint8Array;
+}
+
+export interface SectionDifference {
+  readonly kind: 'difference';
+  /** Offset in the section. */
+  readonly offset: number;
+  readonly place: RewrittenPlace | undefined;
+}
+
+/** Places of one section, outermost first where they start together. */
+export function placesOfSection(
+  places: readonly RewrittenPlace[],
+  section: Section,
+): readonly RewrittenPlace[] {
+  return places
+    .filter((place) => place.section === section.index)
+    .sort((a, b) => a.offset - b.offset || b.length - a.length);
+}
+
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Collects what one comparison finds. */
+class Comparison {
+  readonly observations: Observation[] = [];
+  readonly explained = new Map<string, number>();
+  readonly mask: Uint8Array;
+  difference: SectionDifference | undefined;
+  readonly #object: ObjectFile;
+  readonly #section: Section;
+  readonly #base: Address;
+  readonly #run: Uint8Array;
+  readonly #live: LiveValues;
+
+  constructor(object: ObjectFile, section: Section, base: Address, run: Uint8Array, live: LiveValues) {
+    this.#object = object;
+    this.#section = section;
+    this.#base = base;
+    this.#run = run;
+    this.#live = live;
+    this.mask = new Uint8Array(section.size).fill(0xff);
+  }
+
+  /** The span's bytes with these places in it; true if all is equal or explained. */
+  span({ from, to }: Span, places: readonly RewrittenPlace[]): boolean {
+    let at = from;
+    let next = 0;
+    while (next < places.length) {
+      const outer = places[next];
+      if (outer === undefined) break;
+      if (!this.#plain({ from: at, to: outer.offset })) return false;
+      const end = outer.offset + outer.length;
+      let after = next + 1;
+      while ((places[after]?.offset ?? end) < end) after += 1;
+      if (!this.#place(outer, places.slice(next, after))) return false;
+      at = end;
+      next = after;
+    }
+    return this.#plain({ from: at, to });
+  }
+
+  #template({ from, to }: Span): {
+    bytes: Uint8Array;
+    relocations: Section['relocations'];
+    path: string;
+  } {
+    const relocations = this.#section.relocations
+      .filter((each) => each.offset >= from && each.offset < to)
+      .map((each) => ({ ...each, offset: each.offset - from }));
+    return { bytes: this.#section.data.subarray(from, to), relocations, path: this.#object.path };
+  }
+
+  #plain(span: Span): boolean {
+    if (span.from === span.to) return true;
+    const compared = compareTemplate(
+      this.#template(span),
+      this.#run,
+      span.from,
+      addressAt(this.#base, span.from),
+    );
+    if ('differsAt' in compared) {
+      this.difference ??= { kind: 'difference', offset: span.from + compared.differsAt, place: undefined };
+      return false;
+    }
+    this.observations.push(...compared);
+    return true;
+  }
+
+  /** `group`: the place and all that start inside it. */
+  #place(outer: RewrittenPlace, group: readonly RewrittenPlace[]): boolean {
+    const context = {
+      object: this.#object,
+      live: this.#live,
+      run: this.#run,
+      at: addressAt(this.#base, outer.offset),
+      nameOf: (symbol: number): string => this.#object.symbols[symbol]?.name ?? '',
+    };
+    const same = group.filter((each) => each.offset === outer.offset && each.length === outer.length);
+    for (const place of same) {
+      const found = explainPlace(place, context, outer.offset);
+      if (found !== undefined) return this.#accept(outer, found);
+    }
+    const inner = group.filter((each) => !same.includes(each) || each.kind !== 'alternative');
+    const isOptional = same.every((each) => each.kind === 'alternative');
+    if (isOptional && this.#original(outer, inner)) return true;
+    this.difference ??= { kind: 'difference', offset: outer.offset, place: outer };
+    return false;
+  }
+
+  /** The alternative was not taken: its own instructions, with longer nops and inner places. */
+  #original(outer: RewrittenPlace, inner: readonly RewrittenPlace[]): boolean {
+    const span = { from: outer.offset, to: outer.offset + outer.length };
+    if (inner.length > 0) {
+      const before = this.observations.length;
+      if (this.span(span, inner)) return true;
+      this.observations.length = before;
+      return false;
+    }
+    const at = addressAt(this.#base, outer.offset);
+    const observations = compareVariant(this.#template(span), this.#run, outer.offset, outer.length, at);
+    return observations !== undefined && this.#accept(outer, { what: 'alternative: original', observations });
+  }
+
+  #accept(place: RewrittenPlace, found: Explanation): boolean {
+    this.observations.push(...found.observations);
+    this.explained.set(found.what, (this.explained.get(found.what) ?? 0) + 1);
+    if (isMutable(place)) this.mask.fill(0, place.offset, place.offset + place.length);
+    return true;
+  }
+}
+
+/** Reads the kernel's memory once and compares; the caller reads again before it believes a difference. */
+export function compareSection(
+  object: ObjectFile,
+  section: Section,
+  places: readonly RewrittenPlace[],
+  base: Address,
+  live: LiveValues,
+): SectionMatch | SectionDifference {
+  const run = live.read(base, section.size);
+  const comparison = new Comparison(object, section, base, run, live);
+  if (comparison.span({ from: 0, to: section.size }, placesOfSection(places, section))) {
+    const { observations, explained, mask } = comparison;
+    return { kind: 'match', observations, explained, run, mask };
+  }
+  return comparison.difference ?? { kind: 'difference', offset: 0, place: undefined };
+}

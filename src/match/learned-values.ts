@@ -1,0 +1,122 @@
+/**
+ * Symbol values that the matched code shows, and the check that they make sense together.
+ *
+ * A reference to something of the unit itself tells where its section lies: one base each, on which
+ * all references must agree. A reference to a named symbol tells its value, which must be one of
+ * kallsyms' addresses for that name. Strings and mergeable constants were merged by the linker, perhaps
+ * into the tail of another: their contents are compared, never where they are.
+ */
+import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STT_SECTION } from '../elf/constants.ts';
+import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
+import { type Address, addressAt } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { hex } from '../diagnostics/hex.ts';
+import type { SymbolMismatch } from './mismatch.ts';
+import { isPcRelative } from './relocation-value.ts';
+import type { Observation } from './variant.ts';
+
+export class LearnedValues {
+  readonly bases = new Map<SectionIndex, Address>();
+  readonly values = new Map<string, Address>();
+  readonly #object: ObjectFile;
+  readonly #kernel: Kernel;
+  /** Contents already compared: the same string is referred to many times. */
+  readonly #compared = new Set<string>();
+
+  constructor(object: ObjectFile, kernel: Kernel) {
+    this.#object = object;
+    this.#kernel = kernel;
+  }
+
+  #mismatch(
+    name: string,
+    found: string,
+    expected: string,
+    reason: SymbolMismatch['reason'] = 'no_match',
+  ): SymbolMismatch {
+    return { kind: 'symbol', unit: this.#object.path, name, found, expected, reason };
+  }
+
+  #describe(at: Address): string {
+    return this.#kernel.describe(at) ?? hex(at);
+  }
+
+  /** Takes a section's base as known, from an anchor or a reference. */
+  learnBase(section: SectionIndex, base: Address): SymbolMismatch | undefined {
+    const known = this.bases.get(section);
+    if (known === undefined) {
+      this.bases.set(section, base);
+      return undefined;
+    }
+    if (known === base) return undefined;
+    const name = this.#object.sections[section]?.name ?? '?';
+    return this.#mismatch(
+      name,
+      `section start at ${this.#describe(base)}`,
+      `${this.#describe(known)} as elsewhere`,
+    );
+  }
+
+  learn({ relocation, value }: Observation): SymbolMismatch | undefined {
+    const symbol = this.#object.symbols[relocation.symbol];
+    if (symbol === undefined) return undefined;
+    if (typeof symbol.place !== 'number') return this.#learnNamed(symbol.name, value);
+    const section = this.#object.sections[symbol.place];
+    if (section === undefined) return undefined;
+    if ((section.flags & SHF_MERGE) !== 0) {
+      return this.#compareContents(symbol, section, value, relocation.addend, isPcRelative(relocation));
+    }
+    const conflict = this.learnBase(section.index, addressAt(value, -symbol.value));
+    if (conflict !== undefined) return conflict;
+    const isNamed = symbol.type !== STT_SECTION && symbol.binding !== STB_LOCAL;
+    return isNamed ? this.#learnNamed(symbol.name, value) : undefined;
+  }
+
+  #learnNamed(name: string, value: Address): SymbolMismatch | undefined {
+    const known = this.values.get(name);
+    if (known === value) return undefined;
+    if (known !== undefined) {
+      return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
+    }
+    const candidates = this.#kernel.lookup(new Set([name])).get(name) ?? [];
+    if (candidates.length === 0) {
+      return this.#mismatch(name, this.#describe(value), 'a symbol that kallsyms lists', 'failed_to_find');
+    }
+    if (!candidates.some((each) => each.address === value)) {
+      return this.#mismatch(name, this.#describe(value), `${name} as kallsyms lists it`);
+    }
+    this.values.set(name, value);
+    return undefined;
+  }
+
+  /**
+   * With a section symbol the addend belongs to the position in the section (for a PC-relative field,
+   * less the 4 bytes from the field to the next instruction); a label of its own has the position.
+   */
+  #compareContents(
+    symbol: ElfSymbol,
+    section: Section,
+    value: Address,
+    addend: number,
+    pcRelative: boolean,
+  ): SymbolMismatch | undefined {
+    const shift = symbol.type === STT_SECTION ? addend + (pcRelative ? 4 : 0) : 0;
+    const offset = Number(symbol.value) + shift;
+    const at = addressAt(value, shift);
+    const key = `${section.index}:${offset}:${at}`;
+    if (this.#compared.has(key)) return undefined;
+    const isString = (section.flags & SHF_STRINGS) !== 0;
+    const end = isString ? section.data.indexOf(0, offset) + 1 : offset + section.entrySize;
+    const expected = section.data.subarray(offset, end);
+    const found = this.#kernel.read(at, expected.length);
+    if (Buffer.compare(found, expected) !== 0) {
+      const show = (bytes: Uint8Array): string =>
+        isString
+          ? JSON.stringify(Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, ''))
+          : Buffer.from(bytes).toString('hex');
+      return this.#mismatch(`${section.name}+${hex(offset)}`, show(found), show(expected));
+    }
+    this.#compared.add(key);
+    return undefined;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What the kernel's own variables say about how it rewrites its text: which return thunk is in force,
+ * where a paravirt operation or a static call goes now.
+ *
+ * All of it is read from live memory at need and remembered for one match, so that a place is held
+ * against the value that the kernel would write there itself.
+ */
+import { MatchError } from '../diagnostics/error.ts';
+import { type Address, addressAt, toAddress } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+
+const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
+
+/** Symbols that explaining rewritten places may ask for; one lookup serves them all. */
+export const liveNames: readonly string[] = [
+  'x86_return_thunk',
+  '__x86_return_thunk',
+  'its_return_thunk',
+  'pv_ops',
+  '_paravirt_nop',
+  'paravirt_BUG',
+  '__static_call_return0',
+  '__static_call_return',
+  'ftrace_caller',
+  'ftrace_regs_caller',
+  '__fentry__',
+  ...registers.map((register) => `__x86_indirect_thunk_${register}`),
+];
+
+export class LiveValues {
+  readonly #kernel: Kernel;
+  readonly #pointers = new Map<bigint, Address>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** The only built-in symbol of this name; undefined if there is none, or more than one. */
+  address(name: string): Address | undefined {
+    const found = this.#kernel.lookup(new Set([name])).get(name) ?? [];
+    const builtIn = found.filter((symbol) => symbol.module === undefined);
+    const first = builtIn[0];
+    return builtIn.length === 1 ? first?.address : undefined;
+  }
+
+  required(name: string): Address {
+    const found = this.address(name);
+    if (found === undefined) {
+      throw new MatchError('failed_to_find', `kallsyms has no single built-in symbol ${name}`);
+    }
+    return found;
+  }
+
+  /** The pointer stored at an address. */
+  pointerAt(at: Address): Address {
+    const known = this.#pointers.get(at);
+    if (known !== undefined) return known;
+    const bytes = this.#kernel.read(at, 8);
+    const value = toAddress(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+    this.#pointers.set(at, value);
+    return value;
+  }
+
+  /** Where a jump to the return thunk goes on this machine: the variable's value, if there is one. */
+  returnThunk(): Address {
+    const variable = this.address('x86_return_thunk');
+    return variable === undefined ? this.required('__x86_return_thunk') : this.pointerAt(variable);
+  }
+
+  /** pv_ops[type], counted in pointers. */
+  paravirtFunction(type: number): Address {
+    return this.pointerAt(addressAt(this.required('pv_ops'), type * 8));
+  }
+
+  /** `__x86_indirect_thunk_REG` by the register's number. */
+  indirectThunk(register: number): Address | undefined {
+    return this.address(`__x86_indirect_thunk_${registers[register] ?? ''}`);
+  }
+
+  read(at: Address, size: number): Uint8Array {
+    return this.#kernel.read(at, size);
+  }
+
+  /** Forget what was read, before a mismatch is believed: the kernel may have changed it meanwhile. */
+  forget(): void {
+    this.#pointers.clear();
+  }
+}

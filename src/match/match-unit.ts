@@ -1,0 +1,210 @@
+/**
+ * Run-pre matching (paper, section 4.3): proves that a unit, compiled from the source we have, is what
+ * runs in memory, and learns from it where everything is.
+ *
+ * The unit is compiled plainly, as the distributor did. Its sections then lie in the kernel as whole
+ * blocks, so matching is exact: one base for each section, every byte equal or explained by the tables.
+ * Sections that are gone after boot (.init, .exit of built-in code) and what only tables refer to
+ * (.altinstr_*) are not compared.
+ */
+import { SHF_ALLOC, SHF_EXECINSTR } from '../elf/constants.ts';
+import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
+import type { Address } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
+import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
+import { anchorsOf, functionsOf } from './anchor.ts';
+import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
+import { LearnedValues } from './learned-values.ts';
+import { liveNames, LiveValues } from './live-values.ts';
+import type { CodeMismatch, Mismatch } from './mismatch.ts';
+
+/** A matched text section: its bytes in memory, and which of them may change at any time. */
+export interface MatchedText {
+  readonly base: Address;
+  readonly run: Uint8Array;
+  readonly mask: Uint8Array;
+}
+
+export interface UnitMatch {
+  readonly kind: 'match';
+  readonly object: ObjectFile;
+  readonly text: ReadonlyMap<SectionIndex, MatchedText>;
+  /** Run addresses of the unit's sections, text and data, as far as the matched code shows them. */
+  readonly bases: ReadonlyMap<SectionIndex, Address>;
+  /** Run addresses of named symbols, of other units too. */
+  readonly values: ReadonlyMap<string, Address>;
+  readonly explained: ReadonlyMap<string, number>;
+  /** Bytes of text compared. */
+  readonly compared: number;
+}
+
+export type UnitMismatch = { readonly kind: 'mismatch'; readonly mismatch: Mismatch };
+
+/** A mismatch is read this often before it is believed: the kernel may be rewriting that very place. */
+const READS = 4;
+const MILLISECONDS_BETWEEN_READS = 5;
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_BETWEEN_READS);
+}
+
+function isGoneAfterBoot(name: string): boolean {
+  return /^\.(init|exit)\b/.test(name) || name.startsWith('.altinstr') || name === '.static_call.text';
+}
+
+/** Sections of a plain object whose code is compared with memory. */
+export function matchedSections(object: ObjectFile): readonly Section[] {
+  return object.sections.filter(
+    (section) =>
+      (section.flags & SHF_EXECINSTR) !== 0 &&
+      (section.flags & SHF_ALLOC) !== 0 &&
+      section.size > 0 &&
+      !isGoneAfterBoot(section.name),
+  );
+}
+
+/** All names that matching this unit will look up, so that kallsyms is scanned once for many units. */
+export function namesToLookUp(object: ObjectFile): readonly string[] {
+  return [...liveNames, ...object.symbols.map((symbol) => symbol.name).filter((name) => name !== '')];
+}
+
+function toCodeMismatch(
+  object: ObjectFile,
+  section: Section,
+  base: Address,
+  difference: SectionDifference,
+  live: LiveValues,
+): CodeMismatch {
+  const owner = functionsOf(object, section).findLast((symbol) => Number(symbol.value) <= difference.offset);
+  const start = owner === undefined ? 0 : Number(owner.value);
+  const end = owner === undefined ? section.size : Math.min(start + owner.size, section.size);
+  const until = Math.max(end, difference.offset + 1);
+  return {
+    kind: 'code',
+    unit: object.path,
+    name: owner?.name ?? section.name,
+    offset: difference.offset - start,
+    sectionOffset: difference.offset,
+    section: section.index,
+    start: (base + BigInt(start)) as Address,
+    found: live.read((base + BigInt(start)) as Address, until - start),
+    expected: section.data.subarray(start, until),
+    place: difference.place?.kind,
+  };
+}
+
+interface Tried {
+  readonly base: Address;
+  readonly result: SectionMatch | SectionDifference;
+}
+
+function tryBases(
+  object: ObjectFile,
+  section: Section,
+  places: readonly RewrittenPlace[],
+  bases: readonly Address[],
+  live: LiveValues,
+): readonly Tried[] {
+  let tried: readonly Tried[] = [];
+  for (let read = 0; read < READS; read += 1) {
+    if (read > 0) {
+      live.forget();
+      pause();
+    }
+    tried = bases.map((base) => ({ base, result: compareSection(object, section, places, base, live) }));
+    if (tried.some(({ result }) => result.kind === 'match')) break;
+  }
+  return tried;
+}
+
+/** Farthest first: the candidate that agrees longest is the one to report. */
+function farthest(tried: readonly Tried[]): { base: Address; difference: SectionDifference } | undefined {
+  let best: { base: Address; difference: SectionDifference } | undefined;
+  for (const { base, result } of tried) {
+    if (result.kind === 'match') continue;
+    if (best === undefined || result.offset > best.difference.offset) best = { base, difference: result };
+  }
+  return best;
+}
+
+function candidatesOf(
+  object: ObjectFile,
+  section: Section,
+  kernel: Kernel,
+  learned: LearnedValues,
+): { readonly bases: readonly Address[]; readonly missing: string | undefined } {
+  const known = learned.bases.get(section.index);
+  if (known !== undefined) return { bases: [known], missing: undefined };
+  const anchors = anchorsOf(object, section, kernel);
+  return {
+    bases: anchors.bases.length > 0 ? anchors.bases : anchors.fallback,
+    missing: anchors.missing,
+  };
+}
+
+/** Sections with functions that kallsyms names come first: they tell where the others are. */
+function inMatchingOrder(object: ObjectFile): readonly Section[] {
+  return [...matchedSections(object)].sort(
+    (a, b) => functionsOf(object, b).length - functionsOf(object, a).length,
+  );
+}
+
+function symbolMismatch(object: ObjectFile, name: string, found: string, expected: string): UnitMismatch {
+  return {
+    kind: 'mismatch',
+    mismatch: { kind: 'symbol', unit: object.path, name, found, expected, reason: 'no_match' },
+  };
+}
+
+/** Compares the whole unit; stops at the first mismatch. */
+export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitMismatch {
+  kernel.lookup(new Set(namesToLookUp(object)));
+  const live = new LiveValues(kernel);
+  const learned = new LearnedValues(object, kernel);
+  const places = rewrittenPlaces(object);
+  const text = new Map<SectionIndex, MatchedText>();
+  const explained = new Map<string, number>();
+  let compared = 0;
+
+  for (const section of inMatchingOrder(object)) {
+    const { bases, missing } = candidatesOf(object, section, kernel, learned);
+    const tried = tryBases(object, section, places, bases, live);
+    const matches = tried.filter(({ result }) => result.kind === 'match');
+    const [match] = matches;
+    if (match === undefined || match.result.kind !== 'match') {
+      const worst = farthest(tried);
+      if (worst === undefined) {
+        const what = missing ?? section.name;
+        return symbolMismatch(object, what, 'not in the running kernel', 'a function of this name');
+      }
+      return {
+        kind: 'mismatch',
+        mismatch: toCodeMismatch(object, section, worst.base, worst.difference, live),
+      };
+    }
+    if (matches.length > 1) {
+      return symbolMismatch(object, section.name, `${matches.length} places that match`, 'exactly one');
+    }
+    if (missing !== undefined) {
+      return symbolMismatch(object, missing, 'not in the running kernel', 'a function of this name');
+    }
+    const { observations, run, mask } = match.result;
+    const conflict =
+      learned.learnBase(section.index, match.base) ??
+      observations.map((each) => learned.learn(each)).find((each) => each !== undefined);
+    if (conflict !== undefined) return { kind: 'mismatch', mismatch: conflict };
+    text.set(section.index, { base: match.base, run, mask });
+    for (const [what, count] of match.result.explained) explained.set(what, (explained.get(what) ?? 0) + count);
+    compared += section.size;
+  }
+  return {
+    kind: 'match',
+    object,
+    text,
+    bases: learned.bases,
+    values: learned.values,
+    explained,
+    compared,
+  };
+}

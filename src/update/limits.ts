@@ -1,0 +1,14 @@
+/**
+ * The most that an update file may hold. They are checked before anything is allocated or parsed: a
+ * header that claims more is refused for what it claims.
+ */
+export const LIMITS = {
+  /** Bytes of the whole file. */
+  file: 256 * 1024 * 1024,
+  /** Bytes of manifest.json. */
+  manifest: 4 * 1024 * 1024,
+  /** Bytes of any other member. */
+  member: 64 * 1024 * 1024,
+  /** Units in one update; the kernel that this is for has about 2,200. */
+  units: 4096,
+} as const;

@@ -1,0 +1,172 @@
+/**
+ * manifest.json: what an update is, for which kernel, and what each of its members must be.
+ *
+ * Everything that `apply` decides from is here or in the objects; the objects are covered by their
+ * SHA-256 in the manifest, the manifest by its own in the member behind it. Objects are strict: a field
+ * that this version does not know is refused, since it may be the one that makes the update safe.
+ *
+ * There is one way to write a manifest (fields in the order below, two spaces, a newline at the end), and
+ * only that way is read: JSON lets a field stand twice, and two readers may take different ones.
+ *
+ * Text is a line without control characters, so that a manifest cannot draw on the terminal of whoever
+ * looks at it.
+ */
+import * as v from 'valibot';
+import { LIMITS } from './limits.ts';
+import { malformedUpdate, quoted } from './malformed.ts';
+import { MANIFEST_MEMBER } from './member-names.ts';
+import { isUpdateId } from './update-id.ts';
+
+// Control characters, the line separators, and what reverses the direction of writing.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
+
+const line = (most: number) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(most),
+    v.check((text) => !UNPRINTABLE.test(text), 'a line of printable text'),
+  );
+const name = (most: number) => v.pipe(line(most), v.nonEmpty());
+const symbol = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,512}$/, 'a symbol name'));
+const unsigned32 = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
+const sectionOffset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LIMITS.member));
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 of 64 hexadecimal digits'));
+const relativePath = v.pipe(
+  v.string(),
+  v.maxLength(1024),
+  v.check(isRelativePath, 'a path below the source tree, without . or ..'),
+);
+
+function isRelativePath(path: string): boolean {
+  return /^[\x21-\x7e]+$/.test(path) && path.split('/').every((part) => !['', '.', '..'].includes(part));
+}
+
+const memberSchema = v.strictObject({
+  file: v.pipe(v.string(), v.maxLength(100)),
+  size: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.member)),
+  sha256: digest,
+});
+
+const kernelSchema = v.strictObject({
+  release: name(64),
+  version: v.nullable(name(128)),
+  banner: v.nullable(name(512)),
+  arch: v.literal('x86_64'),
+  compiler: name(256),
+  vermagic: name(256),
+  moduleLayoutCrc: unsigned32,
+});
+
+const functionSchema = v.strictObject({
+  name: symbol,
+  preName: symbol,
+});
+
+const referenceSchema = v.strictObject({
+  symbol,
+  scope: v.picklist(['unit', 'global']),
+  preName: symbol,
+  kind: v.picklist(['function', 'object']),
+  section: v.string(),
+  offset: sectionOffset,
+  size: sectionOffset,
+});
+
+const unitSchema = v.strictObject({
+  path: relativePath,
+  source: relativePath,
+  target: name(64),
+  pre: memberSchema,
+  replacement: memberSchema,
+  functions: v.array(functionSchema),
+  newFunctions: v.array(symbol),
+  references: v.array(referenceSchema),
+  escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(line(1024)) }),
+});
+
+const manifestSchema = v.strictObject({
+  format: v.literal(1),
+  id: v.pipe(v.string(), v.check(isUpdateId, '1 to 32 of a-z, 0-9 and _')),
+  description: line(1024),
+  kernel: kernelSchema,
+  coreInterface: unsigned32,
+  patches: v.pipe(
+    v.array(
+      v.strictObject({
+        name: name(255),
+        size: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.member)),
+        sha256: digest,
+      }),
+    ),
+    v.minLength(1),
+  ),
+  units: v.pipe(v.array(unitSchema), v.minLength(1), v.maxLength(LIMITS.units)),
+  core: memberSchema,
+  stub: memberSchema,
+  createdBy: name(128),
+});
+
+export type Manifest = v.InferOutput<typeof manifestSchema>;
+export type ManifestKernel = v.InferOutput<typeof kernelSchema>;
+export type ManifestUnit = v.InferOutput<typeof unitSchema>;
+export type ManifestMember = v.InferOutput<typeof memberSchema>;
+
+/** The bytes of manifest.json. Throws FormatError when what it is given is not a manifest. */
+export function encodeManifest(manifest: Manifest, file: string): Uint8Array {
+  return encode(validate(manifest, file));
+}
+
+/** Reads manifest.json in full, or throws FormatError naming the field, what it holds and what it must hold. */
+export function parseManifest(bytes: Uint8Array, file: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    throw malformedUpdate(file, MANIFEST_MEMBER, quoted(found), 'JSON in UTF-8', { cause: error });
+  }
+  checkFormat(value, file);
+  const manifest = validate(value, file);
+  if (Buffer.compare(encode(manifest), bytes) !== 0) {
+    throw malformedUpdate(
+      file,
+      MANIFEST_MEMBER,
+      'another spelling of its contents',
+      'each field once, in the order and layout of format 1',
+    );
+  }
+  return manifest;
+}
+
+/** A later format has fields that this version cannot judge; say that, instead of the first of them. */
+function checkFormat(value: unknown, file: string): void {
+  if (typeof value === 'object' && value !== null && 'format' in value) {
+    const { format } = value;
+    if (typeof format === 'number' && format > 1) {
+      throw malformedUpdate(file, `${MANIFEST_MEMBER}: format`, String(format), '1', {
+        hint: 'use the version of ksplice that made this update',
+      });
+    }
+  }
+}
+
+function validate(value: unknown, file: string): Manifest {
+  const result = v.safeParse(manifestSchema, value, { abortEarly: true });
+  if (result.success) {
+    return result.output;
+  }
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue) ?? '';
+  const place = path === '' ? MANIFEST_MEMBER : `${MANIFEST_MEMBER}: ${path}`;
+  if (issue.expected === 'never') {
+    throw malformedUpdate(file, place, 'a field that format 1 does not have', 'none');
+  }
+  const found =
+    issue.input === undefined ? 'nothing' : quoted(JSON.stringify(issue.input) ?? '').slice(1, -1);
+  const isOwn = issue.type === 'check' || issue.type === 'regex';
+  throw malformedUpdate(file, place, found, isOwn ? issue.message : (issue.expected ?? issue.message));
+}
+
+function encode(manifest: Manifest): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`);
+}

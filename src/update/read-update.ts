@@ -1,0 +1,177 @@
+/**
+ * Reads an update file, all of it, before anything of it is used.
+ *
+ * Its parts vouch for each other in a chain: manifest.sha256 for the manifest, the manifest for every object
+ * and patch, by size and SHA-256. Last, the members are packed again and must give the file, byte for byte, so
+ * nothing in it is left unread. This says that the file is whole, not who made it: that takes a signature.
+ */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { UsageError } from '../diagnostics/error.ts';
+import { LIMITS } from './limits.ts';
+import { malformedUpdate, quoted } from './malformed.ts';
+import { type Manifest, type ManifestMember, parseManifest } from './manifest.ts';
+import {
+  CORE_MEMBER,
+  DIGEST_MEMBER,
+  MANIFEST_MEMBER,
+  memberNames,
+  PATCH_MEMBER,
+  preMember,
+  replacementMember,
+  STUB_MEMBER,
+} from './member-names.ts';
+import { sha256 } from './sha256.ts';
+import { packMembers, readMembers, type TarMember } from './tar-members.ts';
+import type { Update, UpdateContents, UpdatePatch } from './update.ts';
+import { digestLine } from './write-update.ts';
+
+/** Throws FormatError `malformed_update`; `file` is what errors call it. */
+export async function readUpdate(bytes: Uint8Array, file: string): Promise<Update> {
+  const members = readMembers(bytes, file);
+  const archive = new Map(members.map((member) => [member.name, member.bytes]));
+  const manifestBytes = take(archive, MANIFEST_MEMBER, file);
+  checkDigestLine(manifestBytes, take(archive, DIGEST_MEMBER, file), file);
+  const manifest = parseManifest(manifestBytes, file);
+  checkMemberNames(members, manifest, file);
+
+  const object = (expected: ManifestMember, name: string): Uint8Array => {
+    if (expected.file !== name) {
+      throw malformedUpdate(file, MANIFEST_MEMBER, `file ${quoted(expected.file)}`, quoted(name));
+    }
+    const contents = take(archive, name, file);
+    checkContents(contents, expected, name, file);
+    return contents;
+  };
+  const contents: UpdateContents = {
+    id: manifest.id,
+    description: manifest.description,
+    kernel: manifest.kernel,
+    coreInterface: manifest.coreInterface,
+    patches: splitPatches(take(archive, PATCH_MEMBER, file), manifest, file),
+    units: manifest.units.map((unit, index) => ({
+      ...unit,
+      pre: object(unit.pre, preMember(index)),
+      replacement: object(unit.replacement, replacementMember(index)),
+    })),
+    core: object(manifest.core, CORE_MEMBER),
+    stub: object(manifest.stub, STUB_MEMBER),
+    createdBy: manifest.createdBy,
+  };
+  await checkPacking(bytes, members, file);
+  return { ...contents, manifest, digest: sha256(manifestBytes) };
+}
+
+/**
+ * Reads the update file at a path. Throws UsageError when there is no such file, FormatError when it is not
+ * an update. The size is looked at before anything is read, and only regular files are.
+ */
+export async function readUpdateFile(path: string): Promise<Update> {
+  return await readUpdate(await readBytes(path), path);
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  // O_NONBLOCK: opening a FIFO must not wait for its writer.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new UsageError('usage', `${path}: cannot be read (${reason})`, {
+      hint: 'give the path of an update file, as `ksplice create` wrote it',
+      cause: error,
+    });
+  });
+  try {
+    const status = await handle.stat();
+    if (!status.isFile()) {
+      throw malformedUpdate(path, 'file', 'no regular file', 'an update file');
+    }
+    if (status.size > LIMITS.file) {
+      throw malformedUpdate(path, 'file', `${status.size} bytes`, `at most ${LIMITS.file}`);
+    }
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+}
+
+function take(archive: ReadonlyMap<string, Uint8Array>, name: string, file: string): Uint8Array {
+  const bytes = archive.get(name);
+  if (bytes === undefined) {
+    throw malformedUpdate(file, name, 'no such member', 'one');
+  }
+  return bytes;
+}
+
+function checkDigestLine(manifest: Uint8Array, found: Uint8Array, file: string): void {
+  const expected = digestLine(manifest);
+  if (Buffer.compare(found, expected) !== 0) {
+    const line = Buffer.from(found.subarray(0, 128)).toString('latin1');
+    throw malformedUpdate(
+      file,
+      DIGEST_MEMBER,
+      quoted(line),
+      quoted(Buffer.from(expected).toString('latin1')),
+      { hint: `${MANIFEST_MEMBER} or its SHA-256 was altered: get the file again` },
+    );
+  }
+}
+
+/** Exactly the members that the manifest stands for, in their order. */
+function checkMemberNames(members: readonly TarMember[], manifest: Manifest, file: string): void {
+  const expected = memberNames(manifest.units.length);
+  const length = Math.max(members.length, expected.length);
+  for (let index = 0; index < length; index += 1) {
+    const found = members[index]?.name ?? 'no member';
+    const wanted = expected[index] ?? 'none';
+    if (found !== wanted) {
+      throw malformedUpdate(file, `member ${index + 1}`, found, wanted);
+    }
+  }
+}
+
+function checkContents(
+  bytes: Uint8Array,
+  expected: Pick<ManifestMember, 'size' | 'sha256'>,
+  name: string,
+  file: string,
+): void {
+  if (bytes.length !== expected.size) {
+    throw malformedUpdate(file, name, `${bytes.length} bytes`, `${expected.size} as the manifest says`);
+  }
+  const found = sha256(bytes);
+  if (found !== expected.sha256) {
+    throw malformedUpdate(file, name, `SHA-256 ${found}`, `${expected.sha256} as the manifest says`, {
+      hint: 'the file was altered: get it again',
+    });
+  }
+}
+
+/** The patches lie in one member, one behind the other. */
+function splitPatches(bytes: Uint8Array, manifest: Manifest, file: string): readonly UpdatePatch[] {
+  const total = manifest.patches.reduce((sum, { size }) => sum + size, 0);
+  if (bytes.length !== total) {
+    throw malformedUpdate(file, PATCH_MEMBER, `${bytes.length} bytes`, `${total} as the manifest says`);
+  }
+  let offset = 0;
+  return manifest.patches.map((patch) => {
+    const part = bytes.subarray(offset, offset + patch.size);
+    offset += patch.size;
+    checkContents(part, patch, `${PATCH_MEMBER}: ${patch.name}`, file);
+    return { name: patch.name, bytes: part };
+  });
+}
+
+async function checkPacking(bytes: Uint8Array, members: readonly TarMember[], file: string): Promise<void> {
+  const expected = await packMembers(members);
+  if (Buffer.compare(expected, bytes) === 0) {
+    return;
+  }
+  const offset = expected.findIndex((byte, index) => byte !== bytes[index]);
+  const member = members.findLast(({ offset: start }) => start <= offset);
+  throw malformedUpdate(
+    file,
+    `${member?.name ?? 'file'}: header at offset ${member?.offset ?? 0}`,
+    `byte ${bytes[offset]} at offset ${offset}`,
+    `${expected[offset]}`,
+    { hint: 'mode, owner and date of every member are fixed: the file was packed by another program' },
+  );
+}

@@ -1,0 +1,43 @@
+import type { Manifest, ManifestKernel, ManifestUnit } from './manifest.ts';
+
+/** The text of one patch file. */
+export interface UpdatePatch {
+  /** Base name of the file. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** One object file that the patch changes: what the manifest says of it, and its two objects. */
+export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement'>> {
+  /** ELF object: the whole unit before the patch, compiled plainly. */
+  readonly pre: Uint8Array;
+  /** ELF object: the replacement code. */
+  readonly replacement: Uint8Array;
+}
+
+/** Everything that goes into an update file. */
+export interface UpdateContents {
+  readonly id: string;
+  readonly description: string;
+  readonly kernel: ManifestKernel;
+  /** KSPLICE_INTERFACE of the core that was compiled. */
+  readonly coreInterface: number;
+  readonly patches: readonly UpdatePatch[];
+  readonly units: readonly UpdateUnit[];
+  /** ELF object: the core, compiled for this kernel. */
+  readonly core: Uint8Array;
+  /** ELF object: `struct module` and the tables that every update module starts from. */
+  readonly stub: Uint8Array;
+  /** Name and version of the program. */
+  readonly createdBy: string;
+}
+
+/** An update file that was read and checked in full. */
+export interface Update extends UpdateContents {
+  readonly manifest: Manifest;
+  /**
+   * SHA-256 of manifest.json, hexadecimal. As the manifest holds the SHA-256 of everything else, two files
+   * are the same update exactly when this is equal.
+   */
+  readonly digest: string;
+}

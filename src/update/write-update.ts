@@ -1,0 +1,76 @@
+import { InternalError } from '../diagnostics/error.ts';
+import { LIMITS } from './limits.ts';
+import { encodeManifest, type Manifest, type ManifestMember } from './manifest.ts';
+import {
+  CORE_MEMBER,
+  DIGEST_MEMBER,
+  MANIFEST_MEMBER,
+  PATCH_MEMBER,
+  preMember,
+  replacementMember,
+  STUB_MEMBER,
+} from './member-names.ts';
+import { sha256 } from './sha256.ts';
+import { packMembers } from './tar-members.ts';
+import type { UpdateContents } from './update.ts';
+
+interface Member {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The bytes of an update file. The same contents give the same bytes: nothing of the time, the user or the
+ * machine goes in.
+ */
+export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array> {
+  const file = `${contents.id}.ksplice`;
+  const manifest = encodeManifest(describe(contents), file);
+  const members: readonly Member[] = [
+    { name: MANIFEST_MEMBER, bytes: manifest },
+    { name: DIGEST_MEMBER, bytes: digestLine(manifest) },
+    { name: PATCH_MEMBER, bytes: Buffer.concat(contents.patches.map(({ bytes }) => bytes)) },
+    { name: CORE_MEMBER, bytes: contents.core },
+    { name: STUB_MEMBER, bytes: contents.stub },
+    ...contents.units.flatMap(({ pre, replacement }, index) => [
+      { name: preMember(index), bytes: pre },
+      { name: replacementMember(index), bytes: replacement },
+    ]),
+  ];
+  const bytes = await packMembers(members);
+  if (bytes.length > LIMITS.file) {
+    throw new InternalError(
+      'unexpected',
+      `${file}: ${bytes.length} bytes, at most ${LIMITS.file} can be read`,
+    );
+  }
+  return bytes;
+}
+
+/** The line of manifest.sha256, in the format that `sha256sum -c` checks. */
+export function digestLine(manifest: Uint8Array): Uint8Array {
+  return new TextEncoder().encode(`${sha256(manifest)}  ${MANIFEST_MEMBER}\n`);
+}
+
+function describe(contents: UpdateContents): Manifest {
+  return {
+    format: 1,
+    id: contents.id,
+    description: contents.description,
+    kernel: contents.kernel,
+    coreInterface: contents.coreInterface,
+    patches: contents.patches.map(({ name, bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),
+    units: contents.units.map(({ pre, replacement, ...unit }, index) => ({
+      ...unit,
+      pre: describeMember(preMember(index), pre),
+      replacement: describeMember(replacementMember(index), replacement),
+    })),
+    core: describeMember(CORE_MEMBER, contents.core),
+    stub: describeMember(STUB_MEMBER, contents.stub),
+    createdBy: contents.createdBy,
+  };
+}
+
+function describeMember(file: string, bytes: Uint8Array): ManifestMember {
+  return { file, size: bytes.length, sha256: sha256(bytes) };
+}

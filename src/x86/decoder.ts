@@ -1,0 +1,198 @@
+/**
+ * Decoding x86-64 into plain records, by iced-x86.
+ *
+ * iced is Rust compiled to WebAssembly. That has two consequences which end here. Loading it costs over 100 ms of
+ * CPU, so it is loaded by whoever needs it, `await loadDecoder()`, and not by an import at the top of a file: most
+ * commands never decode. (A dynamic import also survives bundling into one CommonJS file, where `createRequire`
+ * would not.) And its objects live in WebAssembly memory that no garbage collector sees, so each must be freed:
+ * the decoder makes them, frees them before it returns, and hands out plain records.
+ */
+import type { Decoder as IcedDecoder, Instruction as IcedInstruction } from 'iced-x86';
+import type { ConstantField, Flow, Instruction } from './instruction.ts';
+
+type Iced = typeof import('iced-x86');
+
+/** A decoder of 64-bit code. Keeps nothing between calls; there is nothing to close. */
+export interface Decoder {
+  /**
+   * All instructions of the code, one after the other from its first byte; `address` is that byte's.
+   * What is no instruction becomes a record of one byte with flow `invalid`.
+   */
+  decodeAll(code: Uint8Array, address: bigint): readonly Instruction[];
+
+  /** The instruction that starts at `offset`; `address` is that of `code[0]`. */
+  instructionAt(code: Uint8Array, offset: number, address: bigint): Instruction;
+
+  /**
+   * How many bytes the whole instructions from `start` on take that cover at least `minimum` bytes;
+   * undefined if the code ends or stops making sense before.
+   */
+  boundaryAtOrAfter(code: Uint8Array, start: number, minimum: number): number | undefined;
+
+  /** The instructions as text in AT&T syntax, in order; slow (7 us each), for people only. */
+  textOf(instructions: readonly Instruction[]): readonly string[];
+}
+
+/** Loads iced-x86; the second time is free. */
+export async function loadDecoder(): Promise<Decoder> {
+  return createDecoder(await import('iced-x86'));
+}
+
+function createDecoder(iced: Iced): Decoder {
+  const flows = flowTable(iced);
+  return {
+    decodeAll: (code, address) => walk(iced, flows, code, 0, address, () => true),
+
+    instructionAt: (code, offset, address) => {
+      const [instruction] = walk(iced, flows, code, offset, address, () => false);
+      if (instruction !== undefined) return instruction;
+      const bytes = code.subarray(offset, offset);
+      return { offset, address: address + BigInt(offset), length: 0, bytes, flow: 'invalid' };
+    },
+
+    boundaryAtOrAfter: (code, start, minimum) => {
+      let end = start;
+      const instructions = walk(iced, flows, code, start, 0n, (instruction) => {
+        end = instruction.offset + instruction.length;
+        return end < start + minimum && instruction.flow !== 'invalid';
+      });
+      const isWhole = instructions.every(({ flow }) => flow !== 'invalid');
+      return isWhole && end >= start + minimum ? end - start : undefined;
+    },
+
+    textOf: (instructions) => formatAll(iced, instructions),
+  };
+}
+
+/** Decodes from `start` on, for as long as `goOn` says so of the instruction just decoded. */
+function walk(
+  iced: Iced,
+  flows: ReadonlyMap<number, Flow>,
+  code: Uint8Array,
+  start: number,
+  address: bigint,
+  goOn: (instruction: Instruction) => boolean,
+): readonly Instruction[] {
+  const result: Instruction[] = [];
+  const decoder = new iced.Decoder(64, code, iced.DecoderOptions.None);
+  const current = new iced.Instruction();
+  try {
+    let offset = start;
+    while (offset < code.length) {
+      decoder.position = offset;
+      decoder.ip = address + BigInt(offset);
+      decoder.decodeOut(current);
+      const instruction = record(iced, flows, decoder, current, code, offset, address);
+      result.push(instruction);
+      if (!goOn(instruction)) break;
+      offset += instruction.length;
+    }
+  } finally {
+    current.free();
+    decoder.free();
+  }
+  return result;
+}
+
+function record(
+  iced: Iced,
+  flows: ReadonlyMap<number, Flow>,
+  decoder: IcedDecoder,
+  current: IcedInstruction,
+  code: Uint8Array,
+  offset: number,
+  base: bigint,
+): Instruction {
+  const address = base + BigInt(offset);
+  if (current.isInvalid) {
+    return { offset, address, length: 1, bytes: code.subarray(offset, offset + 1), flow: 'invalid' };
+  }
+  const { length } = current;
+  const flow = flowOf(iced, flows, current);
+  const isNear = flow === 'jump' || flow === 'conditional' || flow === 'call';
+  const constants = constantsOf(decoder, current);
+  return {
+    offset,
+    address,
+    length,
+    bytes: code.subarray(offset, offset + length),
+    flow,
+    ...(isNear ? { target: current.nearBranchTarget } : {}),
+    ...constants,
+    ...(current.isIpRelMemoryOperand ? { ipRelative: current.ipRelMemoryAddress } : {}),
+  };
+}
+
+function constantsOf(
+  decoder: IcedDecoder,
+  current: IcedInstruction,
+): { readonly immediate?: ConstantField; readonly displacement?: ConstantField } {
+  const constants = decoder.getConstantOffsets(current);
+  try {
+    return {
+      ...(constants.hasImmediate
+        ? { immediate: { offset: constants.immediateOffset, size: constants.immediateSize } }
+        : {}),
+      ...(constants.hasDisplacement
+        ? { displacement: { offset: constants.displacementOffset, size: constants.displacementSize } }
+        : {}),
+    };
+  } finally {
+    constants.free();
+  }
+}
+
+function flowTable({ FlowControl }: Iced): ReadonlyMap<number, Flow> {
+  return new Map<number, Flow>([
+    [FlowControl.Next, 'next'],
+    [FlowControl.UnconditionalBranch, 'jump'],
+    [FlowControl.IndirectBranch, 'indirect-jump'],
+    [FlowControl.ConditionalBranch, 'conditional'],
+    [FlowControl.Return, 'return'],
+    [FlowControl.Call, 'call'],
+    [FlowControl.IndirectCall, 'indirect-call'],
+    [FlowControl.Interrupt, 'interrupt'],
+    [FlowControl.Exception, 'interrupt'],
+  ]);
+}
+
+/** iced counts syscall and vmcall among the calls, and all three of TSX as one kind. */
+function flowOf(iced: Iced, flows: ReadonlyMap<number, Flow>, current: IcedInstruction): Flow {
+  const control = current.flowControl;
+  if (control === iced.FlowControl.Call) return current.isCallNear ? 'call' : 'interrupt';
+  if (control === iced.FlowControl.XbeginXabortXend) {
+    return current.mnemonic === iced.Mnemonic.Xbegin ? 'conditional' : 'next';
+  }
+  return flows.get(control) ?? 'next';
+}
+
+function formatAll(iced: Iced, instructions: readonly Instruction[]): readonly string[] {
+  const formatter = new iced.Formatter(iced.FormatterSyntax.Gas);
+  formatter.uppercaseHex = false;
+  formatter.smallHexNumbersInDecimal = false;
+  formatter.branchLeadingZeros = false;
+  formatter.showZeroDisplacements = true;
+  formatter.ripRelativeAddresses = true;
+  formatter.gasShowMnemonicSizeSuffix = false;
+  try {
+    return instructions.map((instruction) => format(iced, formatter, instruction));
+  } finally {
+    formatter.free();
+  }
+}
+
+function format(iced: Iced, formatter: InstanceType<Iced['Formatter']>, instruction: Instruction): string {
+  if (instruction.flow === 'invalid') return '(bad)';
+  const decoder = new iced.Decoder(64, instruction.bytes, iced.DecoderOptions.None);
+  try {
+    decoder.ip = instruction.address;
+    const current = decoder.decode();
+    try {
+      return formatter.format(current);
+    } finally {
+      current.free();
+    }
+  } finally {
+    decoder.free();
+  }
+}

@@ -1,0 +1,73 @@
+import type { UpdateContents } from '../../src/update/update.ts';
+
+/** Bytes that look like nothing else: a label, then a pattern. No multiple of 512, so that padding is there. */
+function sampleObject(label: string, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index += 1) {
+    bytes[index] = (index * 7 + label.length) & 0xff;
+  }
+  bytes.set(new TextEncoder().encode(label));
+  return bytes;
+}
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+/** The contents of a small update with two units and two patches, for tests of the file and of what reads it. */
+export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateContents {
+  return {
+    id: 'sample_1',
+    description: 'ipv4: refuse source routes',
+    kernel: {
+      release: '6.1.0-47-cloud-amd64',
+      version: '6.1.170-3',
+      banner: 'Linux version 6.1.0-47-cloud-amd64 (debian-kernel@lists.debian.org)',
+      arch: 'x86_64',
+      compiler: 'gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0',
+      vermagic: '6.1.0-47-cloud-amd64 SMP preempt mod_unload modversions ',
+      moduleLayoutCrc: 0x9bbd_4a3c,
+    },
+    coreInterface: 1,
+    patches: [
+      { name: 'one.patch', bytes: text('--- a/net/ipv4/ip_options.c\n+++ b/net/ipv4/ip_options.c\n') },
+      { name: 'two.patch', bytes: text('--- a/fs/pipe.c\n+++ b/fs/pipe.c\n') },
+    ],
+    units: [
+      {
+        path: 'net/ipv4/ip_options.o',
+        source: 'net/ipv4/ip_options.c',
+        target: 'vmlinux',
+        pre: sampleObject('pre 0', 1500),
+        replacement: sampleObject('replacement 0', 700),
+        functions: [{ name: 'ip_options_compile', preName: 'ip_options_compile' }],
+        newFunctions: ['may_route'],
+        references: [
+          {
+            symbol: 'spec_dst_fill',
+            scope: 'unit',
+            preName: 'spec_dst_fill',
+            kind: 'function',
+            section: '.text',
+            offset: 64,
+            size: 80,
+          },
+        ],
+        escapes: { escapes: false, reasons: [] },
+      },
+      {
+        path: 'fs/pipe.o',
+        source: 'fs/pipe.c',
+        target: 'vmlinux',
+        pre: sampleObject('pre 1', 900),
+        replacement: sampleObject('replacement 1', 512),
+        functions: [{ name: 'pipe_read', preName: 'pipe_read' }],
+        newFunctions: [],
+        references: [],
+        escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },
+      },
+    ],
+    core: sampleObject('core', 2000),
+    stub: sampleObject('stub', 600),
+    createdBy: 'ksplice 0.1.0',
+    ...changes,
+  };
+}
