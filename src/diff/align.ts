@@ -42,5 +42,5 @@ export function align(
     } else if (at(i + 1, j) >= at(i, j + 1)) i += 1;
     else j += 1;
   }
-  return [...pairs, ...tail.reverse()];
+  return [...pairs, ...tail.toReversed()];
 }

@@ -137,26 +137,19 @@ function compareField(
   right: OwnedEntry,
   field: TableField,
 ): boolean {
-  switch (field.meaning) {
-    case 'line':
-    case 'padding':
-      return true;
-    case 'owner':
-      return left.at === right.at;
-    case 'value':
-      return sameBytes(fieldBytes(left, field), fieldBytes(right, field));
-    case 'replacement':
-      return left.replacement === undefined || right.replacement === undefined
-        ? left.replacement === right.replacement
-        : samePiece(comparison, left.replacement, right.replacement, 0);
-    case 'code':
-    case 'reference': {
-      const a = left.references.find((each) => each.offset === left.entry.offset + field.offset);
-      const b = right.references.find((each) => each.offset === right.entry.offset + field.offset);
-      if (a === undefined || b === undefined) return a === b;
-      return a.type === b.type && sameTarget(comparison, a, b);
-    }
+  const { meaning } = field;
+  if (meaning === 'line' || meaning === 'padding') return true;
+  if (meaning === 'owner') return left.at === right.at;
+  if (meaning === 'value') return sameBytes(fieldBytes(left, field), fieldBytes(right, field));
+  if (meaning === 'replacement') {
+    return left.replacement === undefined || right.replacement === undefined
+      ? left.replacement === right.replacement
+      : samePiece(comparison, left.replacement, right.replacement, 0);
   }
+  const a = left.references.find((each) => each.offset === left.entry.offset + field.offset);
+  const b = right.references.find((each) => each.offset === right.entry.offset + field.offset);
+  if (a === undefined || b === undefined) return a === b;
+  return a.type === b.type && sameTarget(comparison, a, b);
 }
 
 function tableEntriesOf(side: UnitSide, item: UnitItem): readonly OwnedEntry[] {

@@ -164,7 +164,7 @@ function collectVotes(
 function pairByUse(pre: UnitSide, post: UnitSide, pairing: Pairing): void {
   for (;;) {
     const votes = new Map<UnitItem, Vote[]>();
-    for (const pair of [...pairing.postOf]) collectVotes(pre, post, pair, pairing, votes);
+    for (const pair of pairing.postOf) collectVotes(pre, post, pair, pairing, votes);
     const ranked = [...votes.values()].flat().sort((a, b) => b.weight - a.weight);
     let progress = false;
     for (const vote of ranked) {

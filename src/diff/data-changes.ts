@@ -78,7 +78,7 @@ function describeChange(path: string, item: UnitItem, change: DataChange, copied
     const message = `${path}: ${change.name}: constant table is changed (${change.why}): the functions that use it get a copy`;
     return { code: 'const_data_copied', severity: 'warning', message, location };
   }
-  const layout = change.pre.size !== change.post.size || /^lies in/.test(change.why);
+  const layout = change.pre.size !== change.post.size || change.why.startsWith('lies in');
   return {
     code: layout ? 'data_layout_changed' : 'data_changed',
     severity: 'error',

@@ -8,24 +8,23 @@
 import type { ObjectFile } from '../elf/model.ts';
 import type { Comparison } from './compare-items.ts';
 import { correlate } from './correlate.ts';
-import { dataChanges } from './data-changes.ts';
+import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { functionChanges } from './function-changes.ts';
 import { tableChanges } from './table-changes.ts';
 import type { UnitChange } from './unit-change.ts';
 import { readSide, type UnitSide } from './unit-side.ts';
 
-/** The two builds with their items correlated, as `diffUnit` and `extractReplacement` both need them. */
-export function compareUnits(pre: ObjectFile, post: ObjectFile): Comparison {
+/** The two builds with their items correlated and their data compared: what all later passes work on. */
+export function compareUnits(
+  pre: ObjectFile,
+  post: ObjectFile,
+): { readonly comparison: Comparison; readonly data: DataChanges } {
   const before = readSide(pre);
   const after = readSide(post);
-  const comparison = {
-    pre: before,
-    post: after,
-    correlation: correlate(before, after),
-    copied: new Set<never>(),
-  };
-  return { ...comparison, copied: dataChanges(comparison).copied };
+  const comparison = { pre: before, post: after, correlation: correlate(before, after) };
+  const data = dataChanges({ ...comparison, copied: new Set() });
+  return { comparison: { ...comparison, copied: data.copied }, data };
 }
 
 function unknownSections(side: UnitSide): Diagnostic[] {
@@ -58,8 +57,7 @@ function raiseLoneInit(diagnostics: readonly Diagnostic[], nothingElse: boolean)
  * @throws FormatError if a special section has another layout than expected
  */
 export function diffUnit(pre: ObjectFile, post: ObjectFile): UnitChange {
-  const comparison = compareUnits(pre, post);
-  const data = dataChanges({ ...comparison, copied: new Set() });
+  const { comparison, data } = compareUnits(pre, post);
   const functions = functionChanges(comparison);
   const nothingElse = functions.replaced.length === 0 && functions.newFunctions.length === 0;
   return {

@@ -9,10 +9,11 @@
  * the one that gets the string is a heuristic: where a branch lies between, an unlisted callee might get a
  * string that is credited to a listed one.
  */
-import type { Escapes } from './replacement.ts';
-import { type Reference, referencesOf, type Unit, type UnitItem } from './unit.ts';
-import { resolveTarget } from './target.ts';
+
 import { hex } from '../diagnostics/hex.ts';
+import type { Escapes } from './replacement.ts';
+import { resolveTarget } from './target.ts';
+import { type Reference, referencesOf, type Unit, type UnitItem } from './unit.ts';
 
 const transient: readonly RegExp[] = [
   /^_?_?(?:_warn_)?printk(?:_deferred|_ratelimit|_once)?$/,
@@ -40,7 +41,8 @@ function nextCallee(unit: Unit, item: UnitItem, offset: number): string | undefi
   for (const reference of referencesOf(unit, item)) {
     if (reference.offset <= offset || reference.use !== 'branch') continue;
     const target = resolveTarget(unit, reference);
-    if (target.kind === 'external' && !/^__x86_(?:return|indirect)_thunk/.test(target.name)) return target.name;
+    if (target.kind === 'external' && !/^__x86_(?:return|indirect)_thunk/.test(target.name))
+      return target.name;
     if (target.kind === 'item' && target.item !== item && target.item.kind === 'function') {
       return target.item.name;
     }
@@ -68,12 +70,15 @@ export class EscapeLog {
     if (reference.use === 'memory') return;
     const constant = object.sectionClass === 'rodata';
     if (constant && this.#isTransient(from, reference)) return;
-    this.#reasons.add(`${from.name}: takes the address of ${constant ? 'a copy of' : 'new object'} ${object.name}`);
+    this.#reasons.add(
+      `${from.name}: takes the address of ${constant ? 'a copy of' : 'new object'} ${object.name}`,
+    );
   }
 
   /** A string or nameless constant is referred to. */
   text(from: UnitItem, reference: Reference, description: string): void {
-    if (reference.use === 'memory' || reference.use === 'branch' || this.#isTransient(from, reference)) return;
+    if (reference.use === 'memory' || reference.use === 'branch' || this.#isTransient(from, reference))
+      return;
     const at = hex(reference.offset - from.start);
     this.#reasons.add(`${from.name}: hands out ${description} at +${at}`);
   }

@@ -59,36 +59,34 @@ function findDifferences(
 /** A function that cannot be replaced, or need not be; undefined if it can. */
 function unreplaceable(path: string, pre: UnitItem, why: string): Diagnostic | undefined {
   const location = { unit: path, section: pre.section.name, symbol: pre.name };
-  switch (pre.sectionClass) {
-    case 'init-text':
-      return {
-        code: 'init_code_changed',
-        severity: 'warning',
-        message: `${path}: ${pre.name}: changed function has run at boot and is gone (${why})`,
-        location,
-        hint: 'do in a hook what the new code would have done at boot',
-      };
-    case 'exit-text':
-      return {
-        code: 'exit_code_changed',
-        severity: 'warning',
-        message: `${path}: ${pre.name}: changed function runs only when its module is unloaded (${why})`,
-        location,
-      };
-    case 'restricted-text':
-      return {
-        code: 'restricted_code_changed',
-        severity: 'error',
-        message: `${path}: ${pre.name}: changed function lies in ${pre.section.name}, where code cannot be redirected (${why})`,
-        location,
-        hint: 'entry, noinstr and kprobe code runs where neither trampolines nor modules can',
-      };
-    default:
-      return undefined;
+  if (pre.sectionClass === 'init-text') {
+    return {
+      code: 'init_code_changed',
+      severity: 'warning',
+      message: `${path}: ${pre.name}: changed function has run at boot and is gone (${why})`,
+      location,
+      hint: 'do in a hook what the new code would have done at boot',
+    };
   }
+  if (pre.sectionClass === 'exit-text') {
+    return {
+      code: 'exit_code_changed',
+      severity: 'warning',
+      message: `${path}: ${pre.name}: changed function runs only when its module is unloaded (${why})`,
+      location,
+    };
+  }
+  if (pre.sectionClass !== 'restricted-text') return undefined;
+  return {
+    code: 'restricted_code_changed',
+    severity: 'error',
+    message: `${path}: ${pre.name}: changed function lies in ${pre.section.name}, where code cannot be redirected (${why})`,
+    location,
+    hint: 'entry, noinstr and kprobe code runs where neither trampolines nor modules can',
+  };
 }
 
-/** What stays of boot code and data is freed: code that is kept must not name it. */
+/** Boot code and data are freed after boot: code that is kept must not name them. */
 function initReferences(side: UnitSide, kept: readonly UnitItem[]): Diagnostic[] {
   const { path } = side.unit.object;
   const found: Diagnostic[] = [];

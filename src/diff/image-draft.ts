@@ -1,11 +1,4 @@
-import {
-  STB_GLOBAL,
-  STB_LOCAL,
-  STB_WEAK,
-  STT_NOTYPE,
-  STT_SECTION,
-  STV_DEFAULT,
-} from '../elf/constants.ts';
+import { STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_NOTYPE, STT_SECTION, STV_DEFAULT } from '../elf/constants.ts';
 import type { ObjectImage, RelocationImage, SectionImage, SymbolImage } from '../elf/image.ts';
 
 interface DraftSection {
@@ -83,8 +76,18 @@ export class ImageDraft {
     return symbol;
   }
 
-  finish(): ObjectImage {
-    return { sections: this.#sections.map(finishSection), symbols: this.#symbols };
+  /** The image, local symbols first, and where each symbol has gone: new position by old one. */
+  finish(): { readonly object: ObjectImage; readonly positions: readonly number[] } {
+    const order = [...this.#symbols.keys()].sort((a, b) => this.#rank(a) - this.#rank(b) || a - b);
+    const positions: number[] = [];
+    for (const [position, old] of order.entries()) positions[old] = position;
+    const symbols = order.flatMap((old) => this.#symbols[old] ?? []);
+    const sections = this.#sections.map((section) => finishSection(section, positions));
+    return { object: { sections, symbols }, positions };
+  }
+
+  #rank(symbol: number): number {
+    return this.#symbols[symbol]?.binding === STB_LOCAL ? 0 : 1;
   }
 
   #section(position: number): DraftSection {
@@ -94,9 +97,11 @@ export class ImageDraft {
   }
 }
 
-function finishSection(section: DraftSection): SectionImage {
+function finishSection(section: DraftSection, positions: readonly number[]): SectionImage {
   const { name, type, flags, alignment, entrySize } = section;
-  const relocations = [...section.relocations].sort((a, b) => a.offset - b.offset);
+  const relocations = section.relocations
+    .map((each) => ({ ...each, symbol: positions[each.symbol] ?? each.symbol }))
+    .sort((a, b) => a.offset - b.offset);
   if (section.empty) return { name, type, flags, alignment, entrySize, contents: section.size, relocations };
   const contents = new Uint8Array(section.size);
   let at = 0;

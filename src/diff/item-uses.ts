@@ -11,19 +11,13 @@ export interface ItemUse {
 }
 
 function token(reference: Reference, target: Target): string {
-  const type = reference.type;
-  switch (target.kind) {
-    case 'external':
-      return `${type} external ${target.name} ${target.offset}`;
-    case 'item':
-      return `${type} ${target.item.kind} ${target.item.base} ${target.offset}`;
-    case 'piece': {
-      const { piece, offset } = target;
-      const named = piece.kind === 'string' || piece.kind === 'constant';
-      const content = Buffer.from(piece.section.data.subarray(piece.start, piece.end)).toString('latin1');
-      return named ? `${type} ${piece.kind} ${content} ${offset}` : `${type} ${piece.kind}`;
-    }
-  }
+  const { type } = reference;
+  if (target.kind === 'external') return `${type} external ${target.name} ${target.offset}`;
+  if (target.kind === 'item') return `${type} ${target.item.kind} ${target.item.base} ${target.offset}`;
+  const { piece, offset } = target;
+  if (piece.kind !== 'string' && piece.kind !== 'constant') return `${type} ${piece.kind}`;
+  const content = Buffer.from(piece.section.data.subarray(piece.start, piece.end)).toString('latin1');
+  return `${type} ${piece.kind} ${content} ${offset}`;
 }
 
 function use(unit: Unit, reference: Reference): ItemUse {

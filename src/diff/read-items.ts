@@ -24,6 +24,10 @@ function kindOf(
   return undefined;
 }
 
+function rank(symbol: ElfSymbol): number {
+  return symbol.binding === STB_LOCAL ? 1 : 0;
+}
+
 /** Symbols of one place and size are one item; a global name comes first. */
 function grouped(symbols: readonly ElfSymbol[]): ElfSymbol[][] {
   const groups = new Map<string, ElfSymbol[]>();
@@ -31,7 +35,6 @@ function grouped(symbols: readonly ElfSymbol[]): ElfSymbol[][] {
     const key = `${symbol.value}`;
     groups.set(key, [...(groups.get(key) ?? []), symbol]);
   }
-  const rank = (symbol: ElfSymbol): number => (symbol.binding === STB_LOCAL ? 1 : 0);
   return [...groups.values()].map((group) => group.sort((a, b) => rank(a) - rank(b) || a.index - b.index));
 }
 

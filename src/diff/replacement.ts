@@ -3,7 +3,8 @@ import type { ObjectImage } from '../elf/image.ts';
 /**
  * The replacement object of a unit.
  *
- * Every symbol that it defines is local; every undefined one stands for something in the kernel. So a
+ * Every symbol that it defines is local; every undefined one stands for something in the kernel. Local ones
+ * come first, so that position p in `object.symbols` or `object.sections` is index p + 1 in the file. So a
  * replaced function `foo` may occur twice: local `foo` is the new copy, undefined `foo` is the original,
  * whose address is what anybody outside knows (a stored pointer stays valid after undo, a comparison true).
  */
@@ -47,8 +48,10 @@ export interface ReplacementData {
 }
 
 export interface ReplacementReference {
-  /** Name of the undefined symbol: for a thing of this unit, its name in pre. */
+  /** Name of the undefined symbol. */
   readonly symbol: string;
+  /** What it is called in pre, and in the kernel; the same as `symbol`. */
+  readonly preName: string;
   /** Position in `object.symbols`. */
   readonly position: number;
   /** `unit`: a static of this unit, to be found in the unit; `global`: by name anywhere. */

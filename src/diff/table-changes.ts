@@ -35,7 +35,7 @@ function describe(unit: Unit, section: Section, from: number, to: number): Named
   const text = names.map((name) => baseName(name).replace(/\+0$/, '')).join(', ');
   return {
     section: section.name,
-    token: `${section.name} ${Buffer.from(bytes).toString('hex')} ${names}`,
+    token: `${section.name} ${Buffer.from(bytes).toString('hex')} ${names.join(' ')}`,
     text,
   };
 }

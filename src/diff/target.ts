@@ -5,6 +5,7 @@
  * with equal ones of other units, so they are compared by content. Anything else without a name is taken
  * by whole section, since nothing tells where one nameless object ends and the next begins.
  */
+import { hex } from '../diagnostics/hex.ts';
 import { SHF_EXECINSTR } from '../elf/constants.ts';
 import type { Section, SectionIndex } from '../elf/model.ts';
 import type { Reference, ReferencePlace, Unit, UnitItem } from './unit.ts';
@@ -94,20 +95,17 @@ export function resolveTarget(unit: Unit, reference: Reference): Target {
   return resolvePlace(unit, reference.to);
 }
 
+function plus(offset: number): string {
+  if (offset === 0) return '';
+  return offset < 0 ? hex(offset) : `+${hex(offset)}`;
+}
+
 /** `printk`, `foo+0x8`, `"some text"`, `.rodata+0x10`: for messages. */
 export function targetText(target: Target): string {
-  const plus = (offset: number): string => (offset === 0 ? '' : `+0x${offset.toString(16)}`);
-  switch (target.kind) {
-    case 'external':
-      return `${target.name}${plus(target.offset)}`;
-    case 'item':
-      return `${target.item.name}${plus(target.offset)}`;
-    case 'piece': {
-      const { piece } = target;
-      if (piece.kind !== 'string')
-        return `${piece.section.name}+0x${(piece.start + target.offset).toString(16)}`;
-      const text = Buffer.from(piece.section.data.subarray(piece.start, piece.end - 1)).toString('latin1');
-      return JSON.stringify(text.length > 40 ? `${text.slice(0, 37)}...` : text);
-    }
-  }
+  if (target.kind === 'external') return `${target.name}${plus(target.offset)}`;
+  if (target.kind === 'item') return `${target.item.name}${plus(target.offset)}`;
+  const { piece } = target;
+  if (piece.kind !== 'string') return `${piece.section.name}${plus(piece.start + target.offset)}`;
+  const text = Buffer.from(piece.section.data.subarray(piece.start, piece.end - 1)).toString('latin1');
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 37)}...` : text);
 }

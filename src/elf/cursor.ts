@@ -14,7 +14,8 @@ export class Cursor {
   #position: number;
 
   constructor(bytes: Uint8Array, path: string, position = 0) {
-    this.bytes = bytes;
+    // A plain view even of a Buffer, whose `slice` and equality are different.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.path = path;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#position = position;

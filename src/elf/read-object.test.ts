@@ -179,9 +179,12 @@ describe('readObject', () => {
 
   it('does not copy contents', () => {
     const bytes = small();
-    const text = readObject(bytes, 'x.o').sections[1]?.data;
-    expect(text?.buffer).toBe(bytes.buffer);
-    expect(text?.byteOffset).toBe(64);
+    for (const input of [bytes, Buffer.from(bytes.buffer)]) {
+      const text = readObject(input, 'x.o').sections[1]?.data;
+      expect(text?.buffer).toBe(bytes.buffer);
+      expect(text?.byteOffset).toBe(64);
+      expect(text?.constructor).toBe(Uint8Array);
+    }
   });
 
   it('reads a file that lies somewhere in a larger buffer', () => {

@@ -2,8 +2,7 @@
  * The kernel that this machine runs: /proc/kcore for memory, /proc/kallsyms for symbols.
  *
  * kallsyms is read once, when it is first needed, and scanned once for each set of names, so who needs
- * many asks for all of them at first; `refresh` forgets it, since loading a module (the core, say) adds
- * to it. What the machine forbids is named here, before anything is touched.
+ * many asks for all of them at first. A module that is loaded later is not in it. What the machine forbids is named here, before anything is touched.
  */
 import { readFileSync } from 'node:fs';
 import { MissingError } from '../diagnostics/error.ts';
@@ -13,6 +12,7 @@ import { areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
 import { Kcore } from './kcore.ts';
 import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
+import { readProcFile } from './read-proc-file.ts';
 
 export class RunningKernel implements Kernel, Disposable {
   readonly release: string;
@@ -28,7 +28,7 @@ export class RunningKernel implements Kernel, Disposable {
 
   #symbols(): string {
     if (this.#kallsyms === undefined) {
-      const text = readFileSync('/proc/kallsyms', 'latin1');
+      const text = readProcFile('/proc/kallsyms');
       if (areAddressesHidden(text)) {
         throw new MissingError('kallsyms_hidden', '/proc/kallsyms: the kernel hides its addresses', {
           hint: 'kernel.kptr_restrict=2 hides them from root too: sysctl kernel.kptr_restrict=1',
@@ -37,12 +37,6 @@ export class RunningKernel implements Kernel, Disposable {
       this.#kallsyms = text;
     }
     return this.#kallsyms;
-  }
-
-  /** Symbols are read again at the next lookup. */
-  refresh(): void {
-    this.#kallsyms = undefined;
-    this.#found.clear();
   }
 
   read(at: Address, size: number): Uint8Array {

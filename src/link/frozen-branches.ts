@@ -42,10 +42,7 @@ function branchBytes(place: JumpLabelPlace, jumps: boolean, path: string): Uint8
   return bytes;
 }
 
-function withBranches(
-  section: Section,
-  places: readonly (readonly [JumpLabelPlace, Uint8Array])[],
-): Section {
+function withBranches(section: Section, places: readonly (readonly [JumpLabelPlace, Uint8Array])[]): Section {
   const mine = places.filter(([place]) => place.section === section.index);
   if (mine.length === 0) return section;
   const data = Uint8Array.from(section.data);
@@ -75,12 +72,14 @@ function withoutEntries(section: Section, entries: ReadonlySet<number>): Section
 
 /** The object with the branches of read-only keys frozen; the same object if there are none. */
 export function freezeBranches(object: ObjectFile, keys: KeyReader): ObjectFile {
-  const frozen = rewrittenPlaces(object).flatMap((place): readonly (readonly [JumpLabelPlace, Uint8Array])[] => {
-    if (place.kind !== 'jump-label') return [];
-    const key = keys.addressOf(place.key);
-    if (key === undefined || !keys.isReadOnly(key)) return [];
-    return [[place, branchBytes(place, keys.isEnabled(key) !== place.branch, object.path)]];
-  });
+  const frozen = rewrittenPlaces(object).flatMap(
+    (place): readonly (readonly [JumpLabelPlace, Uint8Array])[] => {
+      if (place.kind !== 'jump-label') return [];
+      const key = keys.addressOf(place.key);
+      if (key === undefined || !keys.isReadOnly(key)) return [];
+      return [[place, branchBytes(place, keys.isEnabled(key) !== place.branch, object.path)]];
+    },
+  );
   if (frozen.length === 0) return object;
   const entries = new Set(frozen.map(([place]) => place.entry));
   return {

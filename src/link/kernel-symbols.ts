@@ -77,7 +77,5 @@ export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): A
     );
   }
   const base = typeof symbol.place === 'number' ? match.bases.get(symbol.place) : undefined;
-  return base === undefined
-    ? uniqueAddress(kernel, object.path, name)
-    : addressAt(base, symbol.value);
+  return base === undefined ? uniqueAddress(kernel, object.path, name) : addressAt(base, symbol.value);
 }

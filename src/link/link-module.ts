@@ -30,7 +30,7 @@ import {
 import type { RelocationImage, SectionImage, SymbolImage } from '../elf/image.ts';
 import type { ElfSymbol, ObjectFile, Section, SectionIndex, SymbolIndex } from '../elf/model.ts';
 import { writeObject } from '../elf/write-object.ts';
-import type { Address } from '../kernel/address.ts';
+import { type Address, toAddress } from '../kernel/address.ts';
 import { outputSectionName } from './output-section.ts';
 import { checkReach, fieldBytes } from './reach.ts';
 
@@ -168,8 +168,7 @@ class SymbolNumbers {
   /** A symbol that an object defines. */
   defined(object: number, symbol: ElfSymbol): number {
     const input = this.#input.objects[object];
-    const place =
-      typeof symbol.place === 'number' ? this.#layout.placeOf(object, symbol.place) : undefined;
+    const place = typeof symbol.place === 'number' ? this.#layout.placeOf(object, symbol.place) : undefined;
     if (input === undefined || place === undefined) {
       const path = input?.object.path ?? '?';
       throw new InternalError('unexpected', `${path}: ${symbol.name}: refers to a section that was left out`);
@@ -207,7 +206,7 @@ function targetOf(
     throw new InternalError('unexpected', `object ${object} has no symbol ${index}`);
   }
   if (symbol.place === 'absolute') {
-    const address = symbol.value as Address;
+    const address = toAddress(symbol.value);
     return { number: numbers.absolute(address), addend: 0, address };
   }
   if (symbol.place === 'common') {
@@ -289,8 +288,14 @@ function nameSymbols(input: ModuleInput, layout: Layout, numbers: SymbolNumbers)
   });
 }
 
-/** The module's bytes. Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
-export function linkModule(input: ModuleInput): Uint8Array {
+export interface ModuleImage {
+  readonly bytes: Uint8Array;
+  /** Where a symbol is: its section, and the offset in it. */
+  readonly placeOf: (name: string) => { readonly section: string; readonly offset: bigint } | undefined;
+}
+
+/** Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
+export function linkModule(input: ModuleInput): ModuleImage {
   const layout = new Layout();
   input.objects.forEach(({ object, isModuleObject }, number) => {
     for (const section of object.sections) {
@@ -302,5 +307,14 @@ export function linkModule(input: ModuleInput): Uint8Array {
   const numbers = new SymbolNumbers(input, layout);
   nameSymbols(input, layout, numbers);
   const sections = layout.sections.map((output) => sectionImage(input, layout, numbers, output));
-  return writeObject({ sections, symbols: numbers.symbols });
+  const { symbols } = numbers;
+  return {
+    bytes: writeObject({ sections, symbols }),
+    placeOf: (name) => {
+      const symbol = symbols.find((each) => each.name === name);
+      const section = typeof symbol?.place === 'number' ? sections[symbol.place] : undefined;
+      if (symbol === undefined || section === undefined) return undefined;
+      return { section: section.name, offset: symbol.value };
+    },
+  };
 }

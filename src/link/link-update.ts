@@ -11,7 +11,7 @@ import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { freezeBranches } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
-import { type LinkedSymbol, linkModule, type LinkObject } from './link-module.ts';
+import { type LinkedSymbol, type LinkObject, linkModule, type ModuleImage } from './link-module.ts';
 import { nameModule } from './module-stub.ts';
 import { checkSite, oldRanges } from './old-code.ts';
 import { type Trampoline, updateTables } from './update-tables.ts';
@@ -156,7 +156,7 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: Modul
       resolve: (wanted) => replacementSymbol(update.units, wanted),
     },
   ];
-  const bytes = linkModule({ objects, functionSuffix: `.${name}` });
+  const { bytes } = linkModule({ objects, functionSuffix: `.${name}` });
   return { name, bytes, bound: [...bound].map(toAddress), trampolines };
 }
 
@@ -164,7 +164,7 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: Modul
 export type ModuleSymbols = (name: string) => Address | undefined;
 
 /** Links the core itself: everything outside it by unique name. */
-export function linkCore(core: ObjectFile, kernel: Kernel, moduleLayoutCrc: number | undefined): Uint8Array {
+export function linkCore(core: ObjectFile, kernel: Kernel, moduleLayoutCrc: number | undefined): ModuleImage {
   const resolve = (name: string): Address => anyAddress(kernel, core.path, name);
   const frozen = freezeBranches(core, keyReader(kernel, core, resolve));
   const object = nameModule(frozen, 'ksplice', moduleLayoutCrc);
@@ -173,4 +173,3 @@ export function linkCore(core: ObjectFile, kernel: Kernel, moduleLayoutCrc: numb
     functionSuffix: '',
   });
 }
-

@@ -8,7 +8,8 @@
  */
 import { FormatError } from '../diagnostics/error.ts';
 import { SHF_ALLOC, SHT_PROGBITS } from '../elf/constants.ts';
-import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
+import { sectionIndex } from '../elf/indices.ts';
+import type { ObjectFile, Section } from '../elf/model.ts';
 
 /** MODULE_NAME_LEN, less the closing NUL. */
 const NAME_MAX = 55;
@@ -56,7 +57,7 @@ function versionsSection(index: number, moduleLayoutCrc: number): Section {
   data.writeBigUInt64LE(BigInt(moduleLayoutCrc), 0);
   data.write('module_layout', 8, 'latin1');
   return {
-    index: index as SectionIndex,
+    index: sectionIndex(index),
     name: '__versions',
     type: SHT_PROGBITS,
     flags: SHF_ALLOC,

@@ -29,7 +29,10 @@ export function oldRanges(match: UnitMatch, name: string): readonly OldRange[] {
   const [main] = mains;
   const first = main === undefined ? undefined : rangeOf(match, main, true);
   if (mains.length !== 1 || first === undefined) {
-    throw new RefusedError('refused', `${match.object.path}: ${mains.length} functions ${name} that could be replaced, expected one`);
+    throw new RefusedError(
+      'refused',
+      `${match.object.path}: ${mains.length} functions ${name} that could be replaced, expected one`,
+    );
   }
   const cold = functions
     .filter((symbol) => symbol.name === `${name}.cold` || symbol.name.startsWith(`${name}.cold.`))

@@ -1,7 +1,13 @@
 /**
  * What the core's abort causes mean, and what to do: the one place where they become errors.
  */
-import { BusyError, InternalError, type KspliceError, MatchError, MissingError } from '../diagnostics/error.ts';
+import {
+  BusyError,
+  InternalError,
+  type KspliceError,
+  MatchError,
+  MissingError,
+} from '../diagnostics/error.ts';
 import { abortCauseOf, type Conflict, conflictsOf } from './core-sysfs.ts';
 
 export function describeConflict(conflict: Conflict): string {
@@ -29,19 +35,27 @@ export function abortError(id: string, verb: 'apply' | 'undo', errno: string): K
         { hint: 'try again', details },
       );
     case 'module_busy':
-      return new BusyError('module_busy', `${id}: cannot ${verb}: another update has the function; ${state}`, {
-        hint: 'undo the other update first (ksplice view); dmesg names it',
-        details,
-      });
+      return new BusyError(
+        'module_busy',
+        `${id}: cannot ${verb}: another update has the function; ${state}`,
+        {
+          hint: 'undo the other update first (ksplice view); dmesg names it',
+          details,
+        },
+      );
     case 'no_match':
       return new MatchError('no_match', `${id}: the code changed between matching and the stop; ${state}`, {
         hint: 'dmesg names the byte; a kprobe or another tool may have written to the function just now',
         details,
       });
     case 'target_not_loaded':
-      return new MissingError('target_not_loaded', `${id}: a module that the update needs is gone; ${state}`, {
-        details,
-      });
+      return new MissingError(
+        'target_not_loaded',
+        `${id}: a module that the update needs is gone; ${state}`,
+        {
+          details,
+        },
+      );
     case 'out_of_memory':
       return new BusyError('out_of_memory', `${id}: the kernel has no memory for the switch; ${state}`, {
         hint: 'try again when memory is free',

@@ -6,16 +6,23 @@
  * next run finds what is left (`recover`) and either says that the update is applied or starts again.
  */
 import { MatchError, RefusedError } from '../diagnostics/error.ts';
+import type { Address } from '../kernel/address.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
-import { addressAt } from '../kernel/address.ts';
-import type { KernelSymbol } from '../kernel/kernel.ts';
-import { linkUpdate, type LinkedModule } from '../link/link-update.ts';
+import { type LinkedModule, linkUpdate } from '../link/link-update.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import type { Update } from '../update/update.ts';
 import { abortError } from './abort-cause.ts';
 import type { LiveContext } from './context.ts';
-import { CORE_MODULE, ensureCore, releaseCore } from './core-module.ts';
-import { changeStage, control, hasEntry, setDebug, stageOf, type SwitchTiming, timingOf } from './core-sysfs.ts';
+import { ensureCore, releaseCore } from './core-module.ts';
+import {
+  changeStage,
+  control,
+  hasEntry,
+  type SwitchTiming,
+  setDebug,
+  stageOf,
+  timingOf,
+} from './core-sysfs.ts';
 import { identityDifference, runningIdentity } from './identity.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
@@ -49,10 +56,6 @@ export interface ApplyResult {
   /** Bytes of text compared, and what rewritten places held. */
   readonly compared: number;
   readonly explained: Readonly<Record<string, number>>;
-}
-
-function isRegistered(symbol: KernelSymbol): boolean {
-  return symbol.module === CORE_MODULE;
 }
 
 function functionNames(update: Update): readonly string[] {
@@ -121,10 +124,8 @@ class Application {
     }
   }
 
-  #link(matches: readonly UnitMatch[]): LinkedModule {
+  #link(matches: readonly UnitMatch[], core: ReadonlyMap<string, Address>): LinkedModule {
     const { units } = this.#update;
-    this.#kernel.refresh();
-    const core = this.#kernel.lookup(new Set(['ksplice_register', 'ksplice_unregister']));
     return linkUpdate(
       {
         id: this.#id,
@@ -139,10 +140,7 @@ class Application {
         resident: units.some((unit) => unit.escapes.escapes),
       },
       this.#kernel,
-      (name) => {
-        const symbol = core.get(name)?.find(isRegistered);
-        return symbol === undefined ? undefined : addressAt(symbol.address, 0);
-      },
+      (name) => core.get(name),
     );
   }
 
@@ -199,7 +197,7 @@ class Application {
 
     // The core first: it is what keeps modules from going away under the match.
     this.#pass('core');
-    await ensureCore(this.#update, this.#objects, this.#kernel);
+    const core = await ensureCore(this.#update, this.#objects, this.#kernel);
     this.#pass('create');
     const errno = control(`create ${this.#id}`);
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
@@ -210,7 +208,7 @@ class Application {
     const matches = await matchUpdate(this.#objects, this.#kernel, this.#context);
 
     this.#pass('link');
-    const linked = this.#link(matches);
+    const linked = this.#link(matches, core);
 
     // The owners of what the module is bound to, before the loader touches any of it.
     this.#pass('pin');

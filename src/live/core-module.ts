@@ -1,8 +1,11 @@
 /**
  * The core: linked and loaded if it is not there, unloaded when nobody needs it.
  */
-import { MissingError } from '../diagnostics/error.ts';
-import type { RunningKernel } from '../kernel/running-kernel.ts';
+import { readFileSync } from 'node:fs';
+import { InternalError, MissingError } from '../diagnostics/error.ts';
+import { type Address, addressAt, toAddress } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { ModuleImage } from '../link/link-module.ts';
 import { linkCore } from '../link/link-update.ts';
 import type { Update } from '../update/update.ts';
 import { coreInterface, isCoreLoaded, listEntries } from './core-sysfs.ts';
@@ -21,19 +24,54 @@ function checkInterface(expected: number): void {
   );
 }
 
-/** Returns whether this call loaded it. */
+/** What an update module calls. */
+const entryPoints = ['ksplice_register', 'ksplice_unregister'];
+
+/**
+ * Addresses of the core's symbols, after this run loaded it: where the loader put the section, plus the
+ * offset that the linker chose. (kallsyms, which was read before, does not have them yet, and reading it
+ * takes longer than everything else.)
+ */
+function symbolsOfLoaded(image: ModuleImage): ReadonlyMap<string, Address> {
+  return new Map(
+    entryPoints.map((name) => {
+      const place = image.placeOf(name);
+      if (place === undefined) throw new InternalError('unexpected', `the core has no ${name}`);
+      const base = readFileSync(`/sys/module/${CORE_MODULE}/sections/${place.section}`, 'latin1');
+      return [name, addressAt(toAddress(BigInt(base.trim())), place.offset)];
+    }),
+  );
+}
+
+function symbolsInKallsyms(kernel: Kernel): ReadonlyMap<string, Address> {
+  const found = kernel.lookup(new Set(entryPoints));
+  return new Map(
+    entryPoints.map((name) => {
+      const symbol = found.get(name)?.find((each) => each.module === CORE_MODULE);
+      if (symbol === undefined) {
+        throw new MissingError('core_incompatible', `the loaded core has no ${name}`, {
+          hint: 'another module named ksplice is loaded: unload it (rmmod ksplice)',
+        });
+      }
+      return [name, symbol.address];
+    }),
+  );
+}
+
+/** Links and loads the core if it is not there; returns the addresses of its entry points. */
 export async function ensureCore(
   update: Update,
   objects: UpdateObjects,
-  kernel: RunningKernel,
-): Promise<boolean> {
-  const wasLoaded = isCoreLoaded();
-  if (!wasLoaded) {
-    const crc = update.kernel.moduleLayoutCrc;
-    await loadModule(CORE_MODULE, linkCore(objects.core, kernel, crc));
+  kernel: Kernel,
+): Promise<ReadonlyMap<string, Address>> {
+  if (isCoreLoaded()) {
+    checkInterface(update.coreInterface);
+    return symbolsInKallsyms(kernel);
   }
+  const image = linkCore(objects.core, kernel, update.kernel.moduleLayoutCrc);
+  await loadModule(CORE_MODULE, image.bytes);
   checkInterface(update.coreInterface);
-  return !wasLoaded;
+  return symbolsOfLoaded(image);
 }
 
 /** Unloads the core if no update is known to it. */

@@ -3,9 +3,11 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { InternalError } from '../diagnostics/error.ts';
 import { SYSFS_ROOT } from './paths.ts';
 
-export type Stage = 'preparing' | 'applied' | 'reversed';
+const stages = ['preparing', 'applied', 'reversed'] as const;
+export type Stage = (typeof stages)[number];
 
 /** Figures of the last change of stage. */
 export interface SwitchTiming {
@@ -72,7 +74,15 @@ export function control(command: string): Errno {
 }
 
 export function stageOf(id: string): Stage {
-  return read(id, 'stage') as Stage;
+  const found = read(id, 'stage');
+  const stage = stages.find((each) => each === found);
+  if (stage === undefined) {
+    throw new InternalError(
+      'unexpected',
+      `${SYSFS_ROOT}/${id}/stage: '${found}', expected ${stages.join(', ')}`,
+    );
+  }
+  return stage;
 }
 
 export function changeStage(id: string, stage: 'applied' | 'reversed'): Errno {
@@ -106,8 +116,11 @@ export function conflictsOf(id: string): readonly Conflict[] {
 
 /** Lines of `NAME VALUE`. */
 export function parseTiming(text: string): SwitchTiming {
-  const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
-  const number = (name: string): number => Number(values.get(name) ?? 0);
+  const lines = text.split('\n');
+  const number = (name: string): number => {
+    const line = lines.find((each) => each.startsWith(`${name} `));
+    return line === undefined ? 0 : Number(line.slice(name.length + 1));
+  };
   return {
     attempts: number('attempts'),
     stoppedNs: number('stopped_ns'),

@@ -1,16 +1,22 @@
 /**
- * What is known of an update on this machine, outside the kernel: /run/ksplice/ID.
+ * What is known of an update on this machine, outside the kernel: /run/ksplice/ID, with
+ *
+ *     manifest.json   as in the update file; its SHA-256 identifies the update
+ *     patches/N       the patch texts, in the manifest's order
+ *     journal         one line an event: ISO time, words
  *
  * Written before the kernel is touched, so that whoever comes after a run that was killed finds which
  * update an entry of the core belongs to. The stage itself is never stored here: only the core knows.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Manifest } from '../update/manifest.ts';
+import { encodeManifest, type Manifest, parseManifest } from '../update/manifest.ts';
+import { sha256 } from '../update/sha256.ts';
 import type { Update } from '../update/update.ts';
 import { RUN_ROOT } from './paths.ts';
 
 export interface UpdateRecord {
+  /** SHA-256 of the manifest: two updates are the same exactly when it is equal. */
   readonly digest: string;
   readonly manifest: Manifest;
   readonly patches: readonly { readonly name: string; readonly text: string }[];
@@ -22,24 +28,32 @@ function directoryOf(id: string): string {
 
 export function writeRecord(update: Update): void {
   const directory = directoryOf(update.id);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const record: UpdateRecord = {
-    digest: update.digest,
-    manifest: update.manifest,
-    patches: update.patches.map(({ name, bytes }) => ({ name, text: Buffer.from(bytes).toString('utf8') })),
-  };
-  writeFileSync(path.join(directory, 'update.json'), JSON.stringify(record), { mode: 0o600 });
+  mkdirSync(path.join(directory, 'patches'), { recursive: true, mode: 0o700 });
+  update.patches.forEach(({ bytes }, number) => {
+    writeFileSync(path.join(directory, 'patches', String(number)), bytes, { mode: 0o600 });
+  });
+  const manifest = path.join(directory, 'manifest.json');
+  writeFileSync(manifest, encodeManifest(update.manifest, manifest), { mode: 0o600 });
 }
 
+/** Undefined if there is none, or a run was killed while it was being written. */
 export function readRecord(id: string): UpdateRecord | undefined {
+  const directory = directoryOf(id);
+  const file = path.join(directory, 'manifest.json');
   try {
-    return JSON.parse(readFileSync(path.join(directoryOf(id), 'update.json'), 'utf8')) as UpdateRecord;
+    const bytes = readFileSync(file);
+    const manifest = parseManifest(bytes, file);
+    const patches = manifest.patches.map(({ name }, number) => ({
+      name,
+      text: readFileSync(path.join(directory, 'patches', String(number)), 'utf8'),
+    }));
+    return { digest: sha256(bytes), manifest, patches };
   } catch {
     return undefined;
   }
 }
 
-/** One line an event: ISO time, then words. Written at once, and never buffered. */
+/** Written at once, and never buffered: the journal is read when a run did not come to its end. */
 export function note(id: string, event: string): void {
   mkdirSync(directoryOf(id), { recursive: true, mode: 0o700 });
   appendFileSync(path.join(directoryOf(id), 'journal'), `${new Date().toISOString()} ${event}\n`, {

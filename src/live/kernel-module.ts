@@ -11,7 +11,9 @@ import { run } from '../process/run.ts';
 import { RUN_ROOT } from './paths.ts';
 
 function tool(name: string): string {
-  const found = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'].map((dir) => path.join(dir, name)).find(existsSync);
+  const found = ['/usr/sbin', '/sbin', '/usr/bin', '/bin']
+    .map((dir) => path.join(dir, name))
+    .find(existsSync);
   if (found === undefined) {
     throw new MissingError('missing_tool', `${name}: not found`, { hint: 'apt-get install kmod' });
   }
@@ -39,9 +41,13 @@ export function checkModulesAllowed(): void {
   }
   const lockdown = /\[(integrity|confidentiality)\]/.exec(readOr('/sys/kernel/security/lockdown', ''));
   if (lockdown !== null) {
-    throw new MissingError('lockdown', `the kernel is locked down (${lockdown[1]}): unsigned modules are refused`, {
-      hint: 'lockdown comes with Secure Boot; the update module would have to be signed',
-    });
+    throw new MissingError(
+      'lockdown',
+      `the kernel is locked down (${lockdown[1]}): unsigned modules are refused`,
+      {
+        hint: 'lockdown comes with Secure Boot; the update module would have to be signed',
+      },
+    );
   }
 }
 

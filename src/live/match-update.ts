@@ -2,8 +2,8 @@
  * Matches all units of an update with the running kernel.
  */
 import { MatchError } from '../diagnostics/error.ts';
-import { readObject } from '../elf/read-object.ts';
 import type { ObjectFile } from '../elf/model.ts';
+import { readObject } from '../elf/read-object.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { namesToLink } from '../link/link-update.ts';
 import { matchUnit, namesToLookUp, type UnitMatch } from '../match/match-unit.ts';

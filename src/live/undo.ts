@@ -5,7 +5,7 @@ import { UsageError } from '../diagnostics/error.ts';
 import { abortError } from './abort-cause.ts';
 import { removeUpdate } from './apply.ts';
 import type { LiveContext } from './context.ts';
-import { changeStage, hasEntry, setDebug, stageOf, type SwitchTiming, timingOf } from './core-sysfs.ts';
+import { changeStage, hasEntry, type SwitchTiming, setDebug, stageOf, timingOf } from './core-sysfs.ts';
 import { note, readRecord } from './journal.ts';
 
 export interface UndoResult {

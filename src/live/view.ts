@@ -2,7 +2,15 @@
  * view: what the core says, joined with what we know of each update.
  */
 import { UsageError } from '../diagnostics/error.ts';
-import { abortCauseOf, type Conflict, conflictsOf, hasEntry, listEntries, type Stage, stageOf } from './core-sysfs.ts';
+import {
+  abortCauseOf,
+  type Conflict,
+  conflictsOf,
+  hasEntry,
+  listEntries,
+  type Stage,
+  stageOf,
+} from './core-sysfs.ts';
 import { lastEvent, readRecord } from './journal.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
 

@@ -6,11 +6,12 @@
  * kallsyms' addresses for that name. Strings and mergeable constants were merged by the linker, perhaps
  * into the tail of another: their contents are compared, never where they are.
  */
+
+import { hex } from '../diagnostics/hex.ts';
 import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STT_SECTION } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { hex } from '../diagnostics/hex.ts';
 import type { SymbolMismatch } from './mismatch.ts';
 import { isPcRelative } from './relocation-value.ts';
 import type { Observation } from './variant.ts';

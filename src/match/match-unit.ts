@@ -9,14 +9,14 @@
  */
 import { SHF_ALLOC, SHF_EXECINSTR } from '../elf/constants.ts';
 import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
-import type { Address } from '../kernel/address.ts';
+import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import { anchorsOf, functionsOf } from './anchor.ts';
 import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
 import { LearnedValues } from './learned-values.ts';
-import { liveNames, LiveValues } from './live-values.ts';
+import { LiveValues, liveNames } from './live-values.ts';
 import type { CodeMismatch, Mismatch } from './mismatch.ts';
 
 /** A matched text section: its bytes in memory, and which of them may change at any time. */
@@ -87,8 +87,8 @@ function toCodeMismatch(
     offset: difference.offset - start,
     sectionOffset: difference.offset,
     section: section.index,
-    start: (base + BigInt(start)) as Address,
-    found: live.read((base + BigInt(start)) as Address, until - start),
+    start: addressAt(base, start),
+    found: live.read(addressAt(base, start), until - start),
     expected: section.data.subarray(start, until),
     place: difference.place?.kind,
   };
@@ -195,7 +195,8 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
       observations.map((each) => learned.learn(each)).find((each) => each !== undefined);
     if (conflict !== undefined) return { kind: 'mismatch', mismatch: conflict };
     text.set(section.index, { base: match.base, run, mask });
-    for (const [what, count] of match.result.explained) explained.set(what, (explained.get(what) ?? 0) + count);
+    for (const [what, count] of match.result.explained)
+      explained.set(what, (explained.get(what) ?? 0) + count);
     compared += section.size;
   }
   return {

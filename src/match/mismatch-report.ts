@@ -2,9 +2,9 @@
  * A mismatch for a person: function, offset, both disassemblies, and what it probably means.
  */
 import { hex, hexBytes } from '../diagnostics/hex.ts';
-import type { CodeMismatch, Mismatch } from './mismatch.ts';
 import { loadDecoder } from '../x86/decoder.ts';
 import { formatInstructions } from '../x86/format.ts';
+import type { CodeMismatch, Mismatch } from './mismatch.ts';
 
 const INSTRUCTIONS_AROUND = 4;
 const PROBE_OPCODE = 0xcc;

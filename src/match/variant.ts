@@ -69,12 +69,7 @@ export function compareVariant(
   const lastField = template.relocations.at(-1);
   const fixed = lastField === undefined ? 0 : lastField.offset + fieldSize(lastField, template.path);
   while (head > fixed && template.bytes[head - 1] === 0x90) head -= 1;
-  const compared = compareTemplate(
-    { ...template, bytes: template.bytes.subarray(0, head) },
-    run,
-    offset,
-    at,
-  );
+  const compared = compareTemplate({ ...template, bytes: template.bytes.subarray(0, head) }, run, offset, at);
   if ('differsAt' in compared) return undefined;
   return isNopSequence(run.subarray(offset + head, offset + length)) ? compared : undefined;
 }

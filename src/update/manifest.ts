@@ -57,19 +57,29 @@ const kernelSchema = v.strictObject({
   moduleLayoutCrc: unsigned32,
 });
 
+/** A function that is replaced. */
 const functionSchema = v.strictObject({
+  /** Its replacement, in the replacement object. */
   name: symbol,
+  /** The old function, in the pre object. */
   preName: symbol,
+  /** Where the jump goes: bytes from the start of the old function, and bytes of whole instructions. */
+  site: v.strictObject({
+    offset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
+    size: v.pipe(v.number(), v.integer(), v.minValue(5), v.maxValue(64)),
+  }),
 });
 
+/** What an undefined symbol of the replacement object stands for. */
 const referenceSchema = v.strictObject({
   symbol,
+  /** `unit`: a static of this unit, to be found in the unit; `global`: by name anywhere. */
   scope: v.picklist(['unit', 'global']),
   preName: symbol,
-  kind: v.picklist(['function', 'object']),
-  section: v.string(),
-  offset: sectionOffset,
-  size: sectionOffset,
+  kind: v.picklist(['function', 'object', 'unknown']),
+  weak: v.boolean(),
+  /** Where it lies in the sectioned build of the unit, if the unit defines it. */
+  pre: v.nullable(v.strictObject({ section: symbol, offset: sectionOffset, size: sectionOffset })),
 });
 
 const unitSchema = v.strictObject({
@@ -109,6 +119,8 @@ const manifestSchema = v.strictObject({
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestKernel = v.InferOutput<typeof kernelSchema>;
 export type ManifestUnit = v.InferOutput<typeof unitSchema>;
+export type ManifestFunction = v.InferOutput<typeof functionSchema>;
+export type ManifestReference = v.InferOutput<typeof referenceSchema>;
 export type ManifestMember = v.InferOutput<typeof memberSchema>;
 
 /** The bytes of manifest.json. Throws FormatError when what it is given is not a manifest. */

@@ -41,7 +41,7 @@ function describe(instruction: Instruction, offset: number, constants: ConstantO
   const goesSomewhere =
     instruction.mnemonic !== Mnemonic.Xabort &&
     instruction.mnemonic !== Mnemonic.Xend &&
-    instruction.isInvalid === false;
+    !instruction.isInvalid;
   const branch = goesSomewhere && constants.hasImmediate ? branchKind(instruction.flowControl) : undefined;
   return {
     offset,

@@ -8,9 +8,12 @@
  * the decoder makes them, frees them before it returns, and hands out plain records.
  */
 import type { Decoder as IcedDecoder, Instruction as IcedInstruction } from 'iced-x86';
-import type { ConstantField, Flow, Instruction } from './instruction.ts';
+import type { Flow, Instruction } from './instruction.ts';
 
 type Iced = typeof import('iced-x86');
+
+/** A record that is not handed out yet. */
+type Building = { -readonly [K in keyof Instruction]: Instruction[K] };
 
 /** A decoder of 64-bit code. Keeps nothing between calls; there is nothing to close. */
 export interface Decoder {
@@ -78,14 +81,19 @@ function walk(
   const current = new iced.Instruction();
   try {
     let offset = start;
+    let inStep = false;
     while (offset < code.length) {
-      decoder.position = offset;
-      decoder.ip = address + BigInt(offset);
+      if (!inStep) {
+        decoder.position = offset;
+        decoder.ip = address + BigInt(offset);
+      }
       decoder.decodeOut(current);
       const instruction = record(iced, flows, decoder, current, code, offset, address);
       result.push(instruction);
       if (!goOn(instruction)) break;
       offset += instruction.length;
+      // Over what is no instruction iced went as far as it read.
+      inStep = instruction.flow !== 'invalid';
     }
   } finally {
     current.free();
@@ -108,38 +116,24 @@ function record(
     return { offset, address, length: 1, bytes: code.subarray(offset, offset + 1), flow: 'invalid' };
   }
   const { length } = current;
+  const bytes = code.subarray(offset, offset + length);
   const flow = flowOf(iced, flows, current);
-  const isNear = flow === 'jump' || flow === 'conditional' || flow === 'call';
-  const constants = constantsOf(decoder, current);
-  return {
-    offset,
-    address,
-    length,
-    bytes: code.subarray(offset, offset + length),
-    flow,
-    ...(isNear ? { target: current.nearBranchTarget } : {}),
-    ...constants,
-    ...(current.isIpRelMemoryOperand ? { ipRelative: current.ipRelMemoryAddress } : {}),
-  };
-}
-
-function constantsOf(
-  decoder: IcedDecoder,
-  current: IcedInstruction,
-): { readonly immediate?: ConstantField; readonly displacement?: ConstantField } {
+  const instruction: Building = { offset, address, length, bytes, flow };
+  if (flow === 'jump' || flow === 'conditional' || flow === 'call')
+    instruction.target = current.nearBranchTarget;
+  if (current.isIpRelMemoryOperand) instruction.ipRelative = current.ipRelMemoryAddress;
   const constants = decoder.getConstantOffsets(current);
   try {
-    return {
-      ...(constants.hasImmediate
-        ? { immediate: { offset: constants.immediateOffset, size: constants.immediateSize } }
-        : {}),
-      ...(constants.hasDisplacement
-        ? { displacement: { offset: constants.displacementOffset, size: constants.displacementSize } }
-        : {}),
-    };
+    if (constants.hasImmediate) {
+      instruction.immediate = { offset: constants.immediateOffset, size: constants.immediateSize };
+    }
+    if (constants.hasDisplacement) {
+      instruction.displacement = { offset: constants.displacementOffset, size: constants.displacementSize };
+    }
   } finally {
     constants.free();
   }
+  return instruction;
 }
 
 function flowTable({ FlowControl }: Iced): ReadonlyMap<number, Flow> {

@@ -38,7 +38,9 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         target: 'vmlinux',
         pre: sampleObject('pre 0', 1500),
         replacement: sampleObject('replacement 0', 700),
-        functions: [{ name: 'ip_options_compile', preName: 'ip_options_compile' }],
+        functions: [
+          { name: 'ip_options_compile', preName: 'ip_options_compile', site: { offset: 5, size: 6 } },
+        ],
         newFunctions: ['may_route'],
         references: [
           {
@@ -46,9 +48,8 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
             scope: 'unit',
             preName: 'spec_dst_fill',
             kind: 'function',
-            section: '.text',
-            offset: 64,
-            size: 80,
+            weak: false,
+            pre: { section: '.text.spec_dst_fill', offset: 0, size: 80 },
           },
         ],
         escapes: { escapes: false, reasons: [] },
@@ -59,7 +60,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         target: 'vmlinux',
         pre: sampleObject('pre 1', 900),
         replacement: sampleObject('replacement 1', 512),
-        functions: [{ name: 'pipe_read', preName: 'pipe_read' }],
+        functions: [{ name: 'pipe_read', preName: 'pipe_read', site: { offset: 0, size: 5 } }],
         newFunctions: [],
         references: [],
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },

@@ -25,7 +25,11 @@ export interface ExecRequest {
   readonly uid: number;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Called with output as it arrives; it is kept all the same. */
+  readonly onOutput?: OutputListener | undefined;
 }
+
+export type OutputListener = (bytes: Buffer, stream: 'stdout' | 'stderr') => void;
 
 export interface CommandEnd {
   /** As a shell says it: 128 + n when signal n ended the command. */
@@ -56,6 +60,7 @@ interface Queued {
 interface Running {
   readonly stdout: Buffer[];
   readonly stderr: Buffer[];
+  readonly onOutput: OutputListener | undefined;
   readonly started: PromiseWithResolvers<number>;
   readonly ended: PromiseWithResolvers<CommandEnd>;
 }
@@ -66,10 +71,14 @@ interface PromiseWithResolvers<T> {
   readonly reject: (error: Error) => void;
 }
 
+function ignore(): void {
+  // until the promise's own functions take its place
+}
+
 /** A promise whose rejection counts as handled: it is reported by whoever awaits it, if anybody does. */
 function withResolvers<T>(): PromiseWithResolvers<T> {
-  let resolve: (value: T) => void = () => undefined;
-  let reject: (error: Error) => void = () => undefined;
+  let resolve: (value: T) => void = ignore;
+  let reject: (error: Error) => void = ignore;
   const promise = new Promise<T>((yes, no) => {
     resolve = yes;
     reject = no;
@@ -86,6 +95,11 @@ function exitCodeOf(waitStatus: number): number {
 
 function errnoName(value: number): string {
   return Object.entries(constants.errno).find(([, number]) => number === value)?.[0] ?? `errno ${value}`;
+}
+
+function keepOutput(running: Running, stream: 'stdout' | 'stderr', bytes: Buffer): void {
+  running[stream].push(bytes);
+  running.onOutput?.(bytes, stream);
 }
 
 export class AgentLine {
@@ -120,7 +134,13 @@ export class AgentLine {
   exec(request: ExecRequest): AgentCommand {
     const id = this.#nextId;
     this.#nextId += 1;
-    const running: Running = { stdout: [], stderr: [], started: withResolvers(), ended: withResolvers() };
+    const running: Running = {
+      stdout: [],
+      stderr: [],
+      onOutput: request.onOutput,
+      started: withResolvers(),
+      ended: withResolvers(),
+    };
     const strings = [
       request.cwd,
       request.command,
@@ -274,13 +294,13 @@ export class AgentLine {
     if (frame.type === FRAME.started) {
       this.#handleStarted(frame, running);
     } else if (frame.type === FRAME.stdout) {
-      running.stdout.push(frame.payload);
+      keepOutput(running, 'stdout', frame.payload);
     } else if (frame.type === FRAME.stderr) {
-      running.stderr.push(frame.payload);
+      keepOutput(running, 'stderr', frame.payload);
     } else if (frame.type === FRAME.stdoutAt) {
-      running.stdout.push(this.#takeShared(frame.payload));
+      keepOutput(running, 'stdout', this.#takeShared(frame.payload));
     } else if (frame.type === FRAME.stderrAt) {
-      running.stderr.push(this.#takeShared(frame.payload));
+      keepOutput(running, 'stderr', this.#takeShared(frame.payload));
     } else if (frame.type === FRAME.exit) {
       this.#running.delete(frame.command);
       running.ended.resolve({

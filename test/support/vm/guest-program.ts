@@ -4,13 +4,12 @@
  * They are static, because a guest has no C library but the one that node brings, and small, because under
  * emulation a script in an interpreter would disturb what it is meant to watch.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { FormatError, MissingError } from '../../../src/diagnostics/error.ts';
+import { FormatError } from '../../../src/diagnostics/error.ts';
+import { run } from '../../../src/process/run.ts';
 
 const FLAGS = ['-std=gnu11', '-O2', '-static', '-pthread', '-Wall', '-Wextra', '-Werror'] as const;
 const GUEST_SOURCES = fileURLToPath(new URL('../../guest/', import.meta.url));
@@ -22,7 +21,7 @@ export function guestSource(file: string): string {
 
 /**
  * Compiles `test/guest/NAME.c`, or finds it compiled already in the cache (same source, same flags).
- * Returns the path of the program on this machine.
+ * Returns the path of the program on this machine. Throws CommandError `missing_tool` without gcc.
  */
 export async function compileGuest(name: string, cacheDir: string): Promise<string> {
   const source = guestSource(`${name}.c`);
@@ -40,21 +39,12 @@ export async function compileGuest(name: string, cacheDir: string): Promise<stri
     await mkdir(folder, { recursive: true });
   }
   const unfinished = `${program}.${process.pid}`;
-  try {
-    await promisify(execFile)('gcc', [...FLAGS, '-o', unfinished, source], {
-      env: { ...process.env, LC_ALL: 'C' },
-    });
-    await rename(unfinished, program);
-  } catch (cause) {
-    await rm(unfinished, { force: true });
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-      throw new MissingError('missing_tool', 'gcc: not found, needed to compile programs for the guest', {
-        hint: 'apt-get install gcc libc6-dev',
-        cause,
-      });
-    }
-    const output = cause instanceof Error && 'stderr' in cause ? String(cause.stderr) : String(cause);
-    throw new FormatError('compile_failed', `${source}: gcc failed:\n${output}`, { cause });
+  const { exitCode, stderr } = await run(['gcc', ...FLAGS, '-o', unfinished, source], {
+    okExitCodes: [0, 1],
+  });
+  if (exitCode !== 0) {
+    throw new FormatError('compile_failed', `${source}: gcc failed:\n${stderr}`);
   }
+  await rename(unfinished, program);
   return program;
 }

@@ -5,15 +5,14 @@
  * is written once and kept in the cache, named for the path, size and modification time of everything in it
  * (hashing 100 MB each time would cost more than it tells). The second archive holds the rest, is small, and
  * is made for each boot. Both are stored uncompressed: copying from a file that the host has in memory is fast,
- * while inflating 43 MB under emulation is slow (docs of `Vm` give the measured times).
+ * while inflating 43 MB of gzip under emulation adds a second to every boot.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { MissingError } from '../../../src/diagnostics/error.ts';
+import { run } from '../../../src/process/run.ts';
 import { type CpioEntry, encodeCpio } from './cpio.ts';
 import { compileGuest, guestSource } from './guest-program.ts';
 
@@ -32,12 +31,11 @@ const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:unprivileged:/ho
 const GROUP = 'root:x:0:\nuser:x:1000:\n';
 const KSPLICE_WRAPPER = '#!/bin/sh\nexec /usr/bin/node /opt/ksplice/ksplice.cjs "$@"\n';
 
-async function output(program: string, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(program, args, { env: { ...process.env, LC_ALL: 'C' } });
-  return stdout;
+async function output(...argv: readonly [string, ...string[]]): Promise<string> {
+  return (await run(argv)).stdout;
 }
 
-/** Pairs of path in the guest and path here, of a program's shared libraries and its loader. */
+/** Paths of a program's shared libraries and of its loader; the guest has them in the same places. */
 async function sharedLibraries(program: string): Promise<readonly string[]> {
   const lines = (await output('ldd', program)).split('\n');
   return lines.flatMap((line) => {

@@ -12,9 +12,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { MissingError } from '../../../src/diagnostics/error.ts';
+import { InternalError, MissingError } from '../../../src/diagnostics/error.ts';
 
 const QEMU = 'qemu-system-x86_64';
 const WATCHDOG = 'read word && exit 0; kill -KILL "$1"; rm -rf "$2"';
@@ -56,27 +56,31 @@ function findQemu(): string {
 }
 
 function qemuArguments(options: QemuOptions): string[] {
+  const shared = `share=on,size=${options.sharedSize},mem-path=${options.shared}`;
   return [
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    ...['-machine', 'pc', '-cpu', 'max', '-accel', 'tcg,thread=multi'],
-    ...['-smp', String(options.cpus), '-m', String(options.memoryMb)],
-    ...['-kernel', options.image, '-initrd', options.initramfs, '-append', options.commandLine],
-    ...['-chardev', 'socket,id=console,fd=3', '-serial', 'chardev:console'],
-    ...['-chardev', 'socket,id=data,fd=4', '-serial', 'chardev:data'],
-    ...[
+    ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ['-machine', 'pc', '-cpu', 'max', '-accel', 'tcg,thread=multi'],
+    ['-smp', String(options.cpus), '-m', String(options.memoryMb)],
+    ['-kernel', options.image, '-initrd', options.initramfs, '-append', options.commandLine],
+    ['-chardev', 'socket,id=console,fd=3', '-serial', 'chardev:console'],
+    ['-chardev', 'socket,id=data,fd=4', '-serial', 'chardev:data'],
+    [
       '-object',
-      `memory-backend-file,id=shared,share=on,size=${options.sharedSize},mem-path=${options.shared}`,
+      `memory-backend-file,id=shared,${shared}`,
+      '-device',
+      'ivshmem-plain,memdev=shared,addr=0x10',
     ],
-    ...['-device', 'ivshmem-plain,memdev=shared,addr=0x10'],
-    ...(options.monitor
-      ? ['-chardev', 'socket,id=monitor,fd=5', '-mon', 'chardev=monitor,mode=control']
-      : []),
-  ];
+    options.monitor ? ['-chardev', 'socket,id=monitor,fd=5', '-mon', 'chardev=monitor,mode=control'] : [],
+  ].flat();
 }
 
+/** Node makes every extra 'pipe' a connected pair of sockets, readable and writable on both sides. */
 function inherited(child: ChildProcess, fd: number): Socket {
-  // Node makes every extra 'pipe' a connected pair of sockets, readable and writable on both sides.
-  return child.stdio[fd] as Socket;
+  const end = child.stdio[fd];
+  if (!(end instanceof Socket)) {
+    throw new InternalError('unexpected', `${QEMU}: its file descriptor ${fd} is not a socket`);
+  }
+  return end;
 }
 
 export class Qemu {

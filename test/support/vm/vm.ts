@@ -16,7 +16,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MissingError } from '../../../src/diagnostics/error.ts';
-import { type AgentCommand, AgentLine, type CommandEnd } from './agent-line.ts';
+import { type AgentCommand, AgentLine, type CommandEnd, type OutputListener } from './agent-line.ts';
 import { VmConsole } from './console.ts';
 import { type GuestFile, writeInitramfs } from './initramfs.ts';
 import { LostVmError, VmTimeoutError } from './lost-vm-error.ts';
@@ -44,12 +44,14 @@ export interface VmOptions {
 }
 
 export interface VmRunOptions {
-  /** The command is killed after that; 120 s unless told. */
+  /** The command is killed after that; 120 s unless told, never if infinite. */
   readonly timeoutMs?: number;
   readonly uid?: number;
   readonly cwd?: string;
   readonly input?: Uint8Array | string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Called with output as it arrives. */
+  readonly onOutput?: OutputListener;
 }
 
 export interface VmCommandResult {
@@ -93,6 +95,9 @@ function textResult(end: CommandEnd): VmCommandResult {
 
 /** Resolves to undefined after `ms`; the timer does not keep the process alive, nor longer than `promise`. */
 async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  if (ms === Number.POSITIVE_INFINITY) {
+    return await promise;
+  }
   const cancel = new AbortController();
   const timer = delay(ms, undefined, { signal: cancel.signal }).catch(() => undefined);
   try {
@@ -300,6 +305,7 @@ export class Vm {
       uid,
       cwd: options.cwd ?? (uid === 0 ? '/root' : '/home/user'),
       env: environment(uid, options.env),
+      onOutput: options.onOutput,
     });
     this.#agent.feed(running.id, Buffer.from(options.input ?? ''));
     return running;

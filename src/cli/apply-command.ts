@@ -1,0 +1,37 @@
+import { buildCommand, type Command } from '@stricli/core';
+import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import type { CommonFlags } from './session.ts';
+
+export interface ApplyFlags extends CommonFlags {
+  readonly debug?: boolean;
+}
+
+export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string[], CliContext>({
+  loader: lazily(async () => (await import('./apply.ts')).apply),
+  parameters: {
+    flags: {
+      debug: {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief: 'Have the core log every attempt to the kernel log',
+      },
+      json: jsonFlag,
+      verbose: verboseFlag,
+    },
+    aliases: { v: 'verbose' },
+    positional: {
+      kind: 'array',
+      minimum: 1,
+      parameter: { parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' },
+    },
+  },
+  docs: {
+    brief: 'Switch the running kernel over to updates',
+    fullDescription: describeCommand(
+      'Applies updates to the running kernel, in the order given. Each is checked against the code in memory first; the\nswitch itself is made by the core while all CPUs are stopped, or not at all. What is applied already is left alone.',
+      [0, 2, 4, 5, 64, 65, 69, 70],
+      ['sudo ksplice apply cve_2026_53249.ksplice'],
+    ),
+  },
+});

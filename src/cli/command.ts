@@ -1,0 +1,80 @@
+/**
+ * How a command is put together: its description (flags, arguments, help) is always loaded, its body only when
+ * it runs, so that `--help` does not pay for what building or matching needs.
+ */
+import type { CommandContext, CommandFunction, StricliProcess } from '@stricli/core';
+import type { Host } from './host.ts';
+import { type CommonFlags, createSession, type Session } from './session.ts';
+
+/** What the framework hands to every command. */
+export interface CliContext extends CommandContext {
+  readonly process: StricliProcess;
+  readonly host: Host;
+}
+
+export type CommandBody<Flags extends CommonFlags, Args extends readonly unknown[]> = (
+  session: Session,
+  flags: Flags,
+  ...args: Args
+) => Promise<void>;
+
+/** The loader of a command: imports its body, and gives it a session. */
+export function lazily<Flags extends CommonFlags, Args extends readonly unknown[]>(
+  load: () => Promise<CommandBody<Flags, Args>>,
+): () => Promise<CommandFunction<Flags, Args, CliContext>> {
+  return async () => {
+    const body = await load();
+    return async function runBody(this: CliContext, flags: Flags, ...args: Args): Promise<void> {
+      const session = createSession(this.host, flags);
+      try {
+        await body(session, flags, ...args);
+        session.progress.done();
+      } catch (error) {
+        session.progress.fail();
+        throw error;
+      }
+    };
+  };
+}
+
+/** Flags of every command, beside -h. */
+export const verboseFlag = {
+  kind: 'boolean',
+  brief: 'Print every command that is run, ready to paste, and where an error comes from',
+  optional: true,
+  withNegated: false,
+} as const;
+
+export const jsonFlag = {
+  kind: 'boolean',
+  brief: 'Print the result, or the error, as one JSON object on standard output',
+  optional: true,
+  withNegated: false,
+} as const;
+
+/** For flags and arguments that are taken as they are. */
+export function text(input: string): string {
+  return input;
+}
+
+const EXIT_STATUS: Readonly<Record<number, string>> = {
+  0: 'done',
+  2: 'refused: understood, and not safe',
+  3: 'no change: the patch has no effect on the code',
+  4: 'the running kernel is not the one that this was made for',
+  5: 'busy: try again',
+  64: 'usage',
+  65: 'malformed input, or a source that does not compile',
+  69: 'something that is needed is missing or forbidden here',
+  70: 'a bug in ksplice',
+};
+
+/** The text of a command's help: what it does, exit status, an example. */
+export function describeCommand(
+  what: string,
+  exitCodes: readonly number[],
+  example: readonly string[],
+): string {
+  const codes = exitCodes.map((code) => `  ${String(code).padEnd(3)} ${EXIT_STATUS[code] ?? ''}`);
+  return [what, '', 'EXIT STATUS', ...codes, '', 'EXAMPLE', ...example.map((line) => `  ${line}`)].join('\n');
+}

@@ -1,0 +1,32 @@
+import { withMachineLock } from '../live/lock.ts';
+import { type UndoResult, undoUpdate } from '../live/undo.ts';
+import { counted } from '../report/format.ts';
+import { liveContext, waitNotice } from './live-context.ts';
+import type { CommonFlags, Session } from './session.ts';
+import { switchText } from './switch-text.ts';
+
+/** `ksplice undo ID...` */
+export async function undo(session: Session, _flags: CommonFlags, ...ids: readonly string[]): Promise<void> {
+  const results: UndoResult[] = [];
+  await withMachineLock(waitNotice(session), async () => {
+    for (const id of ids) {
+      try {
+        results.push(await undoUpdate(id, liveContext(session, id)));
+      } catch (error) {
+        if (results.length > 0) {
+          session.note(`undone before that: ${results.map((result) => result.id).join(', ')}`);
+        }
+        throw error;
+      }
+    }
+  });
+  session.result({ updates: results }, results.map(resultText).join(''));
+}
+
+function resultText(result: UndoResult): string {
+  const back = `${counted(result.functions.length, 'function')} as before`;
+  const resident = result.resident
+    ? `; its module stays loaded, since an address in it may have been kept\n`
+    : '\n';
+  return `${result.id}: undone: ${back}, ${switchText(result.timing)}${resident}`;
+}

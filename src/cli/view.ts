@@ -1,0 +1,93 @@
+import { UsageError } from '../diagnostics/error.ts';
+import { type UpdateView, viewUpdates } from '../live/view.ts';
+import { counted, formatSize } from '../report/format.ts';
+import type { ManifestUnit } from '../update/manifest.ts';
+import { readUpdateFile } from '../update/read-update.ts';
+import type { Update } from '../update/update.ts';
+import type { Session } from './session.ts';
+import type { ViewFlags } from './view-command.ts';
+
+/** `ksplice view [ID | --file FILE]` */
+export async function view(session: Session, flags: ViewFlags, id?: string): Promise<void> {
+  if (flags.file === undefined) {
+    const updates = viewUpdates(id);
+    const text = updates.map((update) => viewText(update, id !== undefined)).join('\n');
+    session.result({ updates }, text === '' ? 'no updates\n' : text);
+    return;
+  }
+  if (id !== undefined) {
+    throw new UsageError('usage', 'view takes an ID or --file, not both', { hint: 'leave one of them out' });
+  }
+  const update = await readUpdateFile(flags.file);
+  const patches = update.patches.map(({ name, bytes }) => ({ name, text: patchText(bytes) }));
+  const { digest, manifest } = update;
+  session.result({ file: flags.file, digest, ...manifest, patches }, fileText(flags.file, update));
+}
+
+function viewText(update: UpdateView, withPatch: boolean): string {
+  const lines = [
+    `${update.id}: ${update.stage}${update.appliedAt === null ? '' : ` since ${update.appliedAt}`}`,
+    ...labelled('description', update.description === '' ? [] : [update.description]),
+    ...labelled('units', update.units),
+    ...labelled('functions', update.functions),
+    ...labelled('last abort', update.abortCause === 'ok' ? [] : [update.abortCause]),
+    ...labelled(
+      'in the way',
+      update.conflicts.map(({ task, pid, functions }) => `${task} (pid ${pid}) in ${functions.join(', ')}`),
+    ),
+    ...labelled(
+      'shadowed',
+      update.shadowed.map((one) => `${one.function} by the livepatch ${one.livepatch}`),
+    ),
+  ];
+  const patches = withPatch ? update.patches.map(({ name, text }) => `\n${name}:\n${text}`).join('') : '';
+  return `${lines.join('\n')}\n${patches}`;
+}
+
+function fileText(file: string, update: Update): string {
+  const { kernel, manifest } = update;
+  const lines = [
+    `${file}: update ${update.id}`,
+    ...labelled('description', update.description === '' ? [] : [update.description]),
+    ...labelled('kernel', [`${kernel.release}${kernel.version === null ? '' : ` (${kernel.version})`}`]),
+    ...labelled('built', kernel.banner === null ? [] : [kernel.banner]),
+    ...labelled('compiler', [kernel.compiler]),
+    ...labelled('core', [`interface ${update.coreInterface}`]),
+    ...labelled('made by', [update.createdBy]),
+    ...manifest.units.flatMap(unitLines),
+  ];
+  const patches = update.patches.map(({ name, bytes }) => `\n${name}:\n${patchText(bytes)}`).join('');
+  return `${lines.join('\n')}\n${patches}`;
+}
+
+function unitLines(unit: ManifestUnit): readonly string[] {
+  const { functions, newFunctions, escapes } = unit;
+  return [
+    ...labelled('unit', [
+      `${unit.path} in ${unit.target}, ${formatSize(unit.replacement.size)} of replacement`,
+    ]),
+    ...labelled(
+      '  replaced',
+      functions.map(({ preName }) => preName),
+    ),
+    ...labelled('  new', newFunctions),
+    ...labelled('  resident', escapes.reasons),
+    ...labelled(
+      '  refers to',
+      unit.references.length === 0 ? [] : [counted(unit.references.length, 'symbol')],
+    ),
+  ];
+}
+
+/** `  label   first`, the others below it. */
+function labelled(label: string, values: readonly string[]): readonly string[] {
+  return values.map((value, index) => `  ${(index === 0 ? label : '').padEnd(12)} ${value}`);
+}
+
+/** A patch as text that cannot move the cursor of a terminal. */
+function patchText(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString('utf8');
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, (character) =>
+    character === '\n' || character === '\t' ? character : '\ufffd',
+  );
+}
