@@ -2,9 +2,9 @@ import { buildCommand, type Command } from '@stricli/core';
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
-export interface ApplyFlags extends CommonFlags {
+export type ApplyFlags = CommonFlags & {
   readonly debug?: boolean;
-}
+};
 
 export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string[], CliContext>({
   loader: lazily(async () => (await import('./apply.ts')).apply),

@@ -2,7 +2,7 @@
  * How a command is put together: its description (flags, arguments, help) is always loaded, its body only when
  * it runs, so that `--help` does not pay for what building or matching needs.
  */
-import type { CommandContext, CommandFunction, StricliProcess } from '@stricli/core';
+import type { BaseFlags, CommandContext, CommandFunction, StricliProcess } from '@stricli/core';
 import type { Host } from './host.ts';
 import { type CommonFlags, createSession, type Session } from './session.ts';
 
@@ -19,7 +19,7 @@ export type CommandBody<Flags extends CommonFlags, Args extends readonly unknown
 ) => Promise<void>;
 
 /** The loader of a command: imports its body, and gives it a session. */
-export function lazily<Flags extends CommonFlags, Args extends readonly unknown[]>(
+export function lazily<Flags extends CommonFlags & BaseFlags, Args extends readonly unknown[]>(
   load: () => Promise<CommandBody<Flags, Args>>,
 ): () => Promise<CommandFunction<Flags, Args, CliContext>> {
   return async () => {

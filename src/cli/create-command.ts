@@ -2,7 +2,7 @@ import { buildCommand, type Command } from '@stricli/core';
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
-export interface CreateFlags extends CommonFlags {
+export type CreateFlags = CommonFlags & {
   readonly patch: readonly string[];
   readonly kernel?: string;
   readonly source?: string;
@@ -12,7 +12,7 @@ export interface CreateFlags extends CommonFlags {
   readonly id?: string;
   readonly description?: string;
   readonly jobs?: number;
-}
+};
 
 function parseJobs(input: string): number {
   if (!/^[1-9][0-9]{0,3}$/.test(input)) {

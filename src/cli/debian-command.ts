@@ -2,9 +2,10 @@ import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stric
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
-export interface DebianDiffFlags extends CommonFlags {
+export type DebianDiffFlags = {
+  readonly verbose?: boolean;
   readonly file?: readonly string[];
-}
+};
 
 const sourcesCommand: Command<CliContext> = buildCommand<CommonFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./debian-sources.ts')).sources),

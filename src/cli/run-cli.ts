@@ -114,7 +114,7 @@ function applicationFor(failures: unknown[]): Application<CliContext> {
         alias: 'h',
         defaultForRouteMap: true,
         includeHidden: false,
-        formatting: { disableAnsiColor: true },
+        formatting: { caseStyle: 'original', useAliasInUsageLine: false, onlyRequiredInUsageLine: false },
       }),
       version: version({
         brief: 'Print the version and exit',

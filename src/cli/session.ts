@@ -1,11 +1,11 @@
 import { createProgress, type Progress } from '../report/progress.ts';
 import type { Host } from './host.ts';
 
-/** Flags that every command has, or may have. */
-export interface CommonFlags {
-  readonly json?: boolean;
-  readonly verbose?: boolean;
-}
+/** Flags that every command has, or may have. (Flags are type aliases: only these satisfy an index signature.) */
+export type CommonFlags = {
+  readonly json?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
+};
 
 /** One run of one command: where it reports to, and what it was told about that. */
 export interface Session {

@@ -2,9 +2,9 @@ import { buildCommand, type Command } from '@stricli/core';
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
-export interface ViewFlags extends CommonFlags {
+export type ViewFlags = CommonFlags & {
   readonly file?: string;
-}
+};
 
 export const viewCommand: Command<CliContext> = buildCommand<ViewFlags, [string?], CliContext>({
   loader: lazily(async () => (await import('./view.ts')).view),

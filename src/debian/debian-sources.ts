@@ -13,7 +13,7 @@ import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import { isStepComplete, runStep } from '../process/steps.ts';
 import { fetchPackages } from './apt.ts';
-import { findKernel, type KernelPackages } from './find-packages.ts';
+import { findKernel, type KernelPackages, type KernelPart } from './find-packages.ts';
 import type { DebianOptions } from './options.ts';
 import { isSourceUnpacked, sourceTree, sourceTreePath } from './source-tree.ts';
 import { unpackPackage } from './unpack.ts';
@@ -36,9 +36,6 @@ export interface DebianKernel {
   readonly modules: string;
 }
 
-/** `image` stands for the package, which holds config, image and modules. */
-export type KernelPart = 'source' | 'headers' | 'image';
-
 export interface DebianSourcesOptions extends DebianOptions {
   /** What must be there on return; all by default. The other paths tell where it would be. */
   readonly parts?: readonly KernelPart[];
@@ -58,9 +55,9 @@ export async function debianSources(release: string, options: DebianSourcesOptio
   if (remembered !== undefined && !remembered.stale) {
     return kernelAt(release, remembered.version, options);
   }
-  let packages: KernelPackages;
+  let found: KernelPackages;
   try {
-    packages = await findKernel(release, options.version, options);
+    found = await findKernel(release, options.parts ?? ALL_PARTS, options);
   } catch (error) {
     // Lists that were removed, a release that the archive has dropped: what we have is still good.
     if (remembered !== undefined && error instanceof KspliceError && error.exitCode === 69) {
@@ -68,45 +65,41 @@ export async function debianSources(release: string, options: DebianSourcesOptio
     }
     throw error;
   }
-  const version = await unpackParts(release, packages, options);
-  await remember(release, version, options);
-  return kernelAt(release, version, options);
+  await unpackParts(release, found, options);
+  await remember(release, found.version, options);
+  return kernelAt(release, found.version, options);
 }
 
 async function unpackParts(
   release: string,
-  packages: KernelPackages,
+  { version, packages }: KernelPackages,
   options: DebianSourcesOptions,
-): Promise<string> {
-  const parts = options.parts ?? ALL_PARTS;
-  const version = packages.source.version;
+): Promise<void> {
   const dir = kernelDir(release, version, options);
-  const wanted = await missingParts(parts, release, version, options);
+  const missing = await missingParts([...packages.keys()], release, version, options);
+  const wanted = [...packages].filter(([part]) => missing.includes(part));
   // One call of apt for all of them.
   const debs = await fetchPackages(
-    wanted.map((part) => packages[part]),
+    wanted.map(([, one]) => one),
     options,
   );
-  for (const [index, part] of wanted.entries()) {
+  for (const [index, [part, one]] of wanted.entries()) {
     const deb = debs[index];
-    if (part === 'source' || deb === undefined) {
-      continue;
+    if (part === 'source') {
+      await sourceTree(version, options, one);
+    } else if (deb !== undefined) {
+      await withFileLock(
+        path.join(dir, 'lock'),
+        async () => {
+          await runStep(dir, part, async (output) => {
+            options.onProgress?.(`unpacking ${one.name} ${version}`);
+            await unpackPackage(deb, output, options);
+          });
+        },
+        { wait: true, busyCode: 'download_failed' },
+      );
     }
-    await withFileLock(
-      path.join(dir, 'lock'),
-      async () => {
-        await runStep(dir, part, async (output) => {
-          options.onProgress?.(`unpacking ${packages[part].name} ${version}`);
-          await unpackPackage(deb, output, options);
-        });
-      },
-      { wait: true, busyCode: 'download_failed' },
-    );
   }
-  if (wanted.includes('source')) {
-    await sourceTree(version, options, packages.source);
-  }
-  return version;
 }
 
 async function missingParts(

@@ -11,24 +11,26 @@ import type { AptPackage } from './apt-package.ts';
 import { nearReleases } from './near-releases.ts';
 import type { DebianOptions } from './options.ts';
 
-/** The packages of one kernel, all built from the same source version. */
+/** What a kernel comes in. `image` stands for the package, which holds config, image and modules. */
+export type KernelPart = 'source' | 'headers' | 'image';
+
 export interface KernelPackages {
-  readonly image: AptPackage;
-  readonly headers: AptPackage;
-  readonly source: AptPackage;
+  /** Of the source package linux; all parts are built from it. */
+  readonly version: string;
+  readonly packages: ReadonlyMap<KernelPart, AptPackage>;
 }
 
 /** What a release or a version may consist of: it becomes part of package names and of paths. */
 const WORD = /^[0-9][A-Za-z0-9.+~-]*$/;
 
 /**
- * Finds the packages of a release; the newest version where there are several, or `version`.
- * Throws MissingError `unknown_kernel`.
+ * Finds the packages that hold the wanted parts of a release; of its newest version where there are several, or of
+ * `version`. Throws MissingError `unknown_kernel`.
  */
 export async function findKernel(
   release: string,
-  version: string | undefined,
-  options: DebianOptions,
+  parts: readonly KernelPart[],
+  options: DebianOptions & { readonly version?: string },
 ): Promise<KernelPackages> {
   const sourceName = WORD.test(release) ? sourceNameOf(release) : undefined;
   if (sourceName === undefined) {
@@ -36,31 +38,43 @@ export async function findKernel(
       hint: 'a release is what uname -r prints, such as 6.1.0-47-cloud-amd64',
     });
   }
-  const imageName = `linux-image-${release}`;
-  const headersName = `linux-headers-${release}`;
-  const known = await showPackages([imageName, headersName, sourceName], options);
-  const images = known.filter((one) => one.name === imageName);
-  const image = images.find((one) => version === undefined || one.linuxVersion === version);
-  if (image === undefined) {
-    if (images.length > 0) {
-      throw missingVersion(imageName, String(version), images);
-    }
-    throw new MissingError('unknown_kernel', `${release}: apt knows no package ${imageName}`, {
-      hint: await hintForRelease(release, options),
-    });
-  }
-  const { linuxVersion } = image;
-  if (linuxVersion === undefined) {
+  const names = { image: `linux-image-${release}`, headers: `linux-headers-${release}`, source: sourceName };
+  const known = await showPackages(Object.values(names), options);
+  const image = await pickImage(release, names.image, known, options);
+  const version = image.linuxVersion;
+  if (version === undefined) {
     throw new MissingError(
       'unknown_kernel',
-      `${imageName} ${image.version}: not built from Debian's linux source`,
+      `${names.image} ${image.version}: not built from Debian's linux source`,
     );
   }
   return {
-    image,
-    headers: pick(known, headersName, linuxVersion),
-    source: pick(known, sourceName, linuxVersion),
+    version,
+    packages: new Map(
+      parts.map((part) => [part, part === 'image' ? image : pick(known, names[part], version)] as const),
+    ),
   };
+}
+
+async function pickImage(
+  release: string,
+  name: string,
+  known: readonly AptPackage[],
+  options: DebianOptions & { readonly version?: string },
+): Promise<AptPackage> {
+  const images = known.filter((one) => one.name === name);
+  const { version } = options;
+  // apt shows the newest first.
+  const image = images.find((one) => version === undefined || one.linuxVersion === version);
+  if (image !== undefined) {
+    return image;
+  }
+  if (version !== undefined && images.length > 0) {
+    throw missingVersion(name, version, images);
+  }
+  throw new MissingError('unknown_kernel', `${release}: apt knows no package ${name}`, {
+    hint: await hintForRelease(release, options),
+  });
 }
 
 /** Finds the source package of a version such as `6.1.170-3`. Throws MissingError `unknown_kernel`. */
@@ -91,11 +105,12 @@ function pick(known: readonly AptPackage[], name: string, version: string): AptP
 
 function missingVersion(name: string, version: string, known: readonly AptPackage[]): MissingError {
   const versions = [...new Set(known.map((one) => one.linuxVersion ?? one.version))];
-  return new MissingError('unknown_kernel', `${name} ${version}: apt does not know this version`, {
-    hint:
-      versions.length > 0
-        ? `apt knows ${versions.join(', ')}; apt-get update brings newer ones, an archive of old packages the others`
-        : `apt knows no version of ${name}; run apt-get update, and see that deb lines for this Debian release are in apt's sources`,
+  const found =
+    versions.length > 0
+      ? `apt does not know this version, but ${versions.join(', ')}`
+      : 'apt knows no version of this package';
+  return new MissingError('unknown_kernel', `${name} ${version}: ${found}`, {
+    hint: "run apt-get update; a version that Debian's archive has dropped needs a line for an archive of old packages in apt's sources",
     details: { package: name, version, known: versions },
   });
 }

@@ -49,14 +49,14 @@ export function trampolineSites(
     const entry = ftraceEntries.find((place) => place.section === section.index && place.offset === start);
     const offset = entry?.length ?? 0;
     const code = section.data.subarray(start, start + symbol.size);
-    const end = decoder.boundaryAtOrAfter(code, offset, JUMP_SIZE);
-    if (end === undefined) {
+    const size = decoder.boundaryAtOrAfter(code, offset, JUMP_SIZE);
+    if (size === undefined) {
       throw new RefusedError(
         'refused',
         `${pre.path}: ${name}: ${symbol.size} bytes, no room for a jump of ${JUMP_SIZE} at +${offset}`,
         { hint: 'patch its callers instead', details: { unit: pre.path, function: name } },
       );
     }
-    return { offset, size: end - offset };
+    return { offset, size };
   });
 }

@@ -1,0 +1,251 @@
+/**
+ * create: from a patch to the contents of an update file. The passes, in order.
+ */
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { type BuiltUnit, type BuiltUnits, buildUnits } from '../build/build-units.ts';
+import { buildCoreObjects, type CoreObjects } from '../build/core-objects.ts';
+import { parsePatch } from '../build/patch/parse-patch.ts';
+import { type PreparedTree, prepareTree } from '../build/tree.ts';
+import { InternalError, NoChangeError, RefusedError, UsageError } from '../diagnostics/error.ts';
+import type { Diagnostic } from '../diff/diagnostic.ts';
+import { diffUnit } from '../diff/diff-unit.ts';
+import { extractReplacement } from '../diff/extract-replacement.ts';
+import type { Replacement } from '../diff/replacement.ts';
+import { isEmptyChange } from '../diff/unit-change.ts';
+import type { ObjectFile } from '../elf/model.ts';
+import { readObject } from '../elf/read-object.ts';
+import { writeObject } from '../elf/write-object.ts';
+import { trampolineSites } from '../update/trampoline-site.ts';
+import type { UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
+import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
+import { type Decoder, loadDecoder } from '../x86/decoder.ts';
+import { findKernelParts, type KernelChoice, type KernelParts } from './kernel-parts.ts';
+
+export interface CreateOptions extends KernelChoice {
+  /** Paths of patch files, applied in this order. */
+  readonly patches: readonly string[];
+  readonly id?: string | undefined;
+  readonly description?: string | undefined;
+  readonly jobs: number;
+  readonly cacheDir: string;
+  /** The directory of the core's sources. */
+  readonly coreSources: string;
+  /** Name and version of this program. */
+  readonly createdBy: string;
+  readonly signal: AbortSignal;
+  readonly onProgress: (step: string) => void;
+}
+
+export interface CreatedUpdate {
+  readonly contents: UpdateContents;
+  /** What the author should know: files passed over, effects that are missing. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes an update. Throws NoChangeError if the patch changes no code, RefusedError with all reasons in
+ * `details.diagnostics`, FormatError for a patch that is malformed, does not apply or does not compile.
+ */
+export async function createUpdate(options: CreateOptions): Promise<CreatedUpdate> {
+  if (options.id !== undefined) {
+    checkUpdateId(options.id);
+  }
+
+  // The patches first: what is wrong with them shows at once, and costs no download.
+  const patches = await Promise.all(options.patches.map(readPatchBytes));
+  const parsed = patches.map(({ name, bytes }) => parsePatch(bytes, name));
+
+  // The kernel, and a tree in which its units compile as the distributor compiled them.
+  const kernel = await findKernelParts(options, options);
+  const tree = await prepareTree({ ...options, ...kernel, symvers: kernel.headers });
+
+  // The affected units, before and after; then our own code for this kernel.
+  const built = await inWorkDir(options.cacheDir, async (workDir) =>
+    buildUnits({ ...options, tree, patches: parsed, workDir }),
+  );
+  const compared = await compareUnits(built.units, options);
+  const core = await buildCoreObjects({ ...options, tree, headers: kernel.headers });
+
+  const contents = await assemble({ options, kernel, tree, core, patches, units: compared.units });
+  return { contents, notes: [...built.notes, ...compared.notes] };
+}
+
+async function readPatchBytes(file: string): Promise<UpdatePatch> {
+  try {
+    return { name: path.basename(file), bytes: await readFile(file) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError('usage', `cannot read the patch ${file}: ${reason}`, { cause });
+  }
+}
+
+/** Gives a directory of this run's own, and removes it whatever happens. */
+async function inWorkDir(
+  cacheDir: string,
+  work: (directory: string) => Promise<BuiltUnits>,
+): Promise<BuiltUnits> {
+  const parent = path.join(cacheDir, 'work');
+  await mkdir(parent, { recursive: true });
+  const directory = await mkdtemp(path.join(parent, 'create-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface ComparedUnits {
+  readonly units: readonly UpdateUnit[];
+  readonly notes: readonly string[];
+}
+
+/** Differences every unit, collects what speaks against an update, and extracts the replacement code. */
+async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions): Promise<ComparedUnits> {
+  options.onProgress('comparing');
+  const compared = units.map((unit) => {
+    const pre = readObject(unit.pre, unit.path);
+    const post = readObject(unit.post, unit.path);
+    return { unit, pre, post, change: diffUnit(pre, post) };
+  });
+  const diagnostics = compared.flatMap(({ change }) => change.diagnostics);
+  refuse(diagnostics.filter(({ severity }) => severity === 'error'));
+  const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
+  const changed = compared.filter(({ change }) => !isEmptyChange(change));
+  if (changed.length === 0) {
+    throw new NoChangeError('no_change', 'the patch changes no code of this kernel', {
+      hint: 'comments, or code that this configuration leaves out?',
+      details: { units: units.map((unit) => unit.path), notes },
+    });
+  }
+  const decoder = await loadDecoder();
+  return {
+    units: changed.map(({ unit, pre, post, change }) =>
+      updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder),
+    ),
+    notes,
+  };
+}
+
+function refuse(errors: readonly Diagnostic[]): void {
+  const [first, ...rest] = errors;
+  if (first === undefined) {
+    return;
+  }
+  const message =
+    rest.length === 0
+      ? first.message
+      : `${errors.length} reasons:\n${errors.map((one) => `  ${one.message}`).join('\n')}`;
+  const hint = errors.find((one) => one.hint !== undefined)?.hint;
+  throw new RefusedError('refused', message, {
+    ...(hint === undefined ? {} : { hint }),
+    details: { diagnostics: errors },
+  });
+}
+
+function updateUnit(unit: BuiltUnit, name: string, replacement: Replacement, decoder: Decoder): UpdateUnit {
+  const plain: ObjectFile = readObject(unit.prePlain, name);
+  const whole = replacement.functions.filter(({ coldOf }) => coldOf === undefined);
+  const replaced = whole.flatMap((one) =>
+    one.preName === undefined ? [] : [{ name: one.name, preName: one.preName }],
+  );
+  const sites = trampolineSites(
+    plain,
+    replaced.map(({ preName }) => preName),
+    decoder,
+  );
+  return {
+    path: unit.path,
+    source: unit.source,
+    target: unit.target,
+    pre: unit.prePlain,
+    replacement: writeObject(replacement.object),
+    functions: replaced.map((one, index) => ({ ...one, site: sites[index] ?? { offset: 0, size: 0 } })),
+    newFunctions: whole.filter(({ preName }) => preName === undefined).map((one) => one.name),
+    references: replacement.references.map(({ symbol, scope, kind, weak, pre }) => ({
+      symbol,
+      scope,
+      preName: pre?.name ?? symbol,
+      kind,
+      weak,
+      pre: pre === undefined ? null : { section: pre.sectionName, offset: pre.offset, size: pre.size },
+    })),
+    escapes: { escapes: replacement.escapes.escapes, reasons: [...replacement.escapes.reasons] },
+  };
+}
+
+interface Parts {
+  readonly options: CreateOptions;
+  readonly kernel: KernelParts;
+  readonly tree: PreparedTree;
+  readonly core: CoreObjects;
+  readonly patches: readonly UpdatePatch[];
+  readonly units: readonly UpdateUnit[];
+}
+
+async function assemble({ options, kernel, tree, core, patches, units }: Parts): Promise<UpdateContents> {
+  return {
+    id: options.id ?? idFor({ kernel, core, patches, units }),
+    description: options.description ?? subjectOf(patches),
+    kernel: {
+      release: kernel.release,
+      version: kernel.version,
+      banner: kernel.banner,
+      arch: 'x86_64',
+      compiler: tree.compiler,
+      vermagic: core.vermagic,
+      moduleLayoutCrc: core.moduleLayoutCrc,
+    },
+    coreInterface: await readCoreInterface(options.coreSources),
+    patches,
+    units,
+    core: core.core,
+    stub: core.stub,
+    createdBy: options.createdBy,
+  };
+}
+
+function idFor({
+  kernel,
+  core,
+  patches,
+  units,
+}: Pick<Parts, 'kernel' | 'core' | 'patches' | 'units'>): string {
+  const { release, version, banner } = kernel;
+  return deriveUpdateId([
+    new TextEncoder().encode(JSON.stringify([release, version, banner])),
+    ...patches.map(({ bytes }) => bytes),
+    ...units.flatMap((unit) => [unit.pre, unit.replacement]),
+    core.core,
+    core.stub,
+  ]);
+}
+
+/** `Subject: [PATCH 1/2] ipv4: fix it` of the first patch that has one, else the names of the patches. */
+function subjectOf(patches: readonly UpdatePatch[]): string {
+  for (const { bytes } of patches) {
+    const subject = /^Subject: (?:\[[^\]]*\] *)*(.+(?:\n[ \t].+)*)/m.exec(
+      Buffer.from(bytes).toString('utf8'),
+    )?.[1];
+    if (subject !== undefined) {
+      return oneLine(subject);
+    }
+  }
+  return oneLine(patches.map(({ name }) => name).join(', '));
+}
+
+function oneLine(text: string): string {
+  return text
+    .replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\s]+/gu, ' ')
+    .trim()
+    .slice(0, 200);
+}
+
+async function readCoreInterface(coreSources: string): Promise<number> {
+  const header = await readFile(path.join(coreSources, 'ksplice.h'), 'utf8');
+  const version = /^#define KSPLICE_INTERFACE\s+(\d+)$/m.exec(header)?.[1];
+  if (version === undefined) {
+    throw new InternalError('unexpected', `${coreSources}/ksplice.h: no KSPLICE_INTERFACE`);
+  }
+  return Number(version);
+}

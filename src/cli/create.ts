@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { cacheDir } from '../debian/cache-dir.ts';
+import { UsageError } from '../diagnostics/error.ts';
+import { counted, formatDuration, formatSize } from '../report/format.ts';
+import type { UpdateContents } from '../update/update.ts';
+import { writeUpdate } from '../update/write-update.ts';
+import { findCoreSources } from './core-sources.ts';
+import type { CreateFlags } from './create-command.ts';
+import { createUpdate } from './create-pipeline.ts';
+import { checkKernelChoice } from './kernel-parts.ts';
+import type { Session } from './session.ts';
+import { VERSION } from './version.ts';
+
+/** `ksplice create` */
+export async function create(session: Session, flags: CreateFlags): Promise<void> {
+  const start = performance.now();
+  checkKernelChoice(flags);
+  const { contents, notes } = await createUpdate({
+    ...flags,
+    patches: flags.patch,
+    jobs: flags.jobs ?? availableParallelism(),
+    cacheDir: cacheDir(session.host.env),
+    coreSources: findCoreSources(session.host.program),
+    createdBy: `ksplice ${VERSION}`,
+    signal: session.signal,
+    onProgress: session.progress.step.bind(session.progress),
+  });
+  const bytes = await writeUpdate(contents);
+  const file = flags.output ?? `${contents.id}.ksplice`;
+  await writeWhole(file, bytes);
+
+  const seconds = Math.round(performance.now() - start) / 1000;
+  const result = {
+    id: contents.id,
+    file: path.resolve(session.host.cwd, file),
+    functions: contents.units.flatMap((unit) => unit.functions.map(({ preName }) => preName)),
+    newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
+    units: contents.units.map((unit) => unit.path),
+    notes,
+    seconds,
+  };
+  session.result(result, resultText(contents, file, notes, bytes.length, seconds));
+}
+
+/** The file is there whole, or as it was before. */
+async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const handle = await open(temporary, 'wx', 0o644);
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError('usage', `cannot write ${file}: ${reason}`, { cause });
+  }
+}
+
+function resultText(
+  contents: UpdateContents,
+  file: string,
+  notes: readonly string[],
+  size: number,
+  seconds: number,
+): string {
+  const lines = [`${contents.id}: ${contents.description}`];
+  for (const unit of contents.units) {
+    lines.push(`  ${unit.path}`);
+    lines.push(...unit.functions.map(({ preName }) => `    replaces ${preName}`));
+    lines.push(...unit.newFunctions.map((name) => `    adds ${name}`));
+  }
+  lines.push(...notes.map((note) => `  ${note}`));
+  const functions = counted(contents.units.flatMap((unit) => unit.functions).length, 'function');
+  const units = counted(contents.units.length, 'unit');
+  lines.push(
+    `made ${file} for ${contents.kernel.release}: ${functions} in ${units}, ${formatSize(size)}, ${formatDuration(seconds * 1000)}`,
+  );
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,116 @@
+/**
+ * Debian's packages through this machine's apt. Downloads go to KSPLICE_TEST_CACHE, or to the cache that the tool
+ * itself uses, so that they are made once.
+ */
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cacheDir } from '../../src/debian/cache-dir.ts';
+import { debianDiff } from '../../src/debian/debian-diff.ts';
+import { debianSources } from '../../src/debian/debian-sources.ts';
+
+const CACHE = process.env['KSPLICE_TEST_CACHE'] ?? cacheDir(process.env);
+const RELEASE = '6.1.0-47-cloud-amd64';
+/** Two downloads of 140 MB, and unpacking, on a slow and busy machine. */
+const MINUTES = 10 * 60_000;
+
+describe('debianDiff', () => {
+  it(
+    'gives the fix of one file between two releases',
+    async () => {
+      const files = ['./net/ipv4/ip_options.c'];
+      const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
+      expect(patch.startsWith('--- a/net/ipv4/ip_options.c\n+++ b/net/ipv4/ip_options.c\n@@ -')).toBe(true);
+      expect(patch).toContain('\n+\tif (opt->opt.srr && !ns_capable(net->user_ns, CAP_NET_RAW)) {\n');
+      expect(patch.match(/^--- /gm)).toHaveLength(1);
+      expect(await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files })).toBe(patch);
+      expect(await debianDiff('6.1.170-3', '6.1.170-3', { cacheDir: CACHE, files })).toBe('');
+    },
+    MINUTES,
+  );
+
+  it(
+    'shows a file that one version lacks as new, and a file that did not change not at all',
+    async () => {
+      const files = ['tools/testing/selftests/mqueue/settings', 'include/linux/types.h'];
+      const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
+      expect(patch.startsWith(`--- /dev/null\n+++ b/${files[0] ?? ''}\n@@ -0,0 +1`)).toBe(true);
+      expect(patch.match(/^--- /gm)).toHaveLength(1);
+    },
+    MINUTES,
+  );
+
+  it(
+    'refuses a path that neither version has',
+    async () => {
+      const files = ['net/ipv4/no_such_file.c', 'net/ipv4/ip_options.c'];
+      const outcome = debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
+      await expect(outcome).rejects.toMatchObject({ code: 'usage', exitCode: 64 });
+      await expect(outcome).rejects.toThrow('net/ipv4/no_such_file.c: neither in 6.1.170-3 nor in 6.1.176-1');
+    },
+    MINUTES,
+  );
+
+  it('refuses a path out of the tree before it does anything', async () => {
+    for (const file of ['../x', '/etc/passwd', 'net/../../x', '', '.']) {
+      const outcome = debianDiff('1', '2', { cacheDir: '/nonexistent', files: [file] });
+      await expect(outcome).rejects.toMatchObject({ code: 'usage', exitCode: 64 });
+    }
+  });
+
+  it('knows no version that apt does not know, and names those that it does', async () => {
+    const empty = mkdtempSync(path.join(tmpdir(), 'debian-'));
+    const outcome = debianDiff('6.1.0-1', '6.1.176-1', { cacheDir: empty });
+    await expect(outcome).rejects.toMatchObject({ code: 'unknown_kernel', exitCode: 69 });
+    await expect(outcome).rejects.toThrow('6.1.176-1');
+  });
+});
+
+describe('debianSources', () => {
+  it(
+    'unpacks image, config, modules and headers of a release',
+    async () => {
+      const kernel = await debianSources(RELEASE, { cacheDir: CACHE, parts: ['image', 'headers'] });
+      expect([kernel.release, kernel.version]).toEqual([RELEASE, '6.1.170-3']);
+      expect(readFileSync(kernel.config, 'utf8')).toContain('\nCONFIG_LIVEPATCH=y\n');
+      expect(readFileSync(kernel.image).subarray(0x202, 0x206).toString('latin1')).toBe('HdrS');
+      expect(existsSync(path.join(kernel.modules, 'kernel'))).toBe(true);
+      const utsrelease = path.join(kernel.headers, 'include', 'generated', 'utsrelease.h');
+      expect(readFileSync(utsrelease, 'utf8')).toContain(`"${RELEASE}"`);
+      expect(existsSync(path.join(kernel.headers, 'Module.symvers'))).toBe(true);
+    },
+    MINUTES,
+  );
+
+  it(
+    'answers again without asking apt',
+    async () => {
+      await debianSources(RELEASE, { cacheDir: CACHE, parts: ['image'] });
+      const progress: string[] = [];
+      const started = performance.now();
+      const options = { cacheDir: CACHE, onProgress: (line: string) => progress.push(line) };
+      await debianSources(RELEASE, { ...options, parts: ['image'] });
+      expect(progress).toEqual([]);
+      expect(performance.now() - started).toBeLessThan(200);
+    },
+    MINUTES,
+  );
+
+  it('knows no release that apt does not know, and names near ones', async () => {
+    const empty = mkdtempSync(path.join(tmpdir(), 'debian-'));
+    const outcome = debianSources('6.1.0-1-cloud-amd64', { cacheDir: empty });
+    await expect(outcome).rejects.toMatchObject({
+      code: 'unknown_kernel',
+      exitCode: 69,
+      hint: expect.stringContaining(RELEASE) as unknown,
+    });
+  }, 60_000);
+
+  it('refuses what is not a release', async () => {
+    for (const release of ['../../etc', '6.1.0=1', '--help', '', 'linux']) {
+      const outcome = debianSources(release, { cacheDir: '/nonexistent' });
+      await expect(outcome).rejects.toMatchObject({ code: 'unknown_kernel', exitCode: 69 });
+    }
+  });
+});
