@@ -9,7 +9,7 @@
  *
  * Run as a program it builds the bundle: `npx tsx scripts/bundle.ts`.
  */
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
@@ -44,6 +44,7 @@ const inlineDecoder: Plugin = {
  * one that is interrupted, leave a bundle that runs.
  */
 export async function buildBundle(outputFile: string = BUNDLE_PATH): Promise<string> {
+  const start = new Date();
   const temporary = `${outputFile}.${process.pid}.tmp`;
   await mkdir(dirname(outputFile), { recursive: true });
   await build({
@@ -59,6 +60,8 @@ export async function buildBundle(outputFile: string = BUNDLE_PATH): Promise<str
     logLevel: 'warning',
     plugins: [inlineDecoder],
   });
+  // As old as what it was made from: a source that was edited meanwhile is newer.
+  await utimes(temporary, start, start);
   await rename(temporary, outputFile);
   return outputFile;
 }

@@ -3,6 +3,7 @@
  * it runs, so that `--help` does not pay for what building or matching needs.
  */
 import type { BaseFlags, CommandContext, CommandFunction, StricliProcess } from '@stricli/core';
+import { watchCommands } from './command-log.ts';
 import type { Host } from './host.ts';
 import { type CommonFlags, createSession, type Session } from './session.ts';
 
@@ -26,12 +27,19 @@ export function lazily<Flags extends CommonFlags & BaseFlags, Args extends reado
     const body = await load();
     return async function runBody(this: CliContext, flags: Flags, ...args: Args): Promise<void> {
       const session = createSession(this.host, flags);
+      const unwatch = session.verbose
+        ? watchCommands((line) => {
+            session.progress.print(`$ ${line}`);
+          })
+        : undefined;
       try {
         await body(session, flags, ...args);
         session.progress.done();
       } catch (error) {
         session.progress.fail();
         throw error;
+      } finally {
+        unwatch?.();
       }
     };
   };
@@ -40,7 +48,7 @@ export function lazily<Flags extends CommonFlags & BaseFlags, Args extends reado
 /** Flags of every command, beside -h. */
 export const verboseFlag = {
   kind: 'boolean',
-  brief: 'Print every command that is run, ready to paste, and where an error comes from',
+  brief: 'Print every command that is run, and where an error comes from',
   optional: true,
   withNegated: false,
 } as const;

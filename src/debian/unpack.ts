@@ -5,8 +5,8 @@
  * again: 139 MB that unpack to 1.4 GB. It goes through pipes from one archive reader to the next, so the inner
  * archive is never on the disk. Debian packs it in many xz blocks, which xz unpacks in parallel.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { CommandError } from '../process/command-error.ts';
 import { run } from '../process/run.ts';
 import { runPipeline } from '../process/run-pipeline.ts';
@@ -79,14 +79,28 @@ function onlyMissesMembers(error: unknown): boolean {
   );
 }
 
+/**
+ * Fills a directory under another name, then gives it the name `output`. The other name is new each time: when we
+ * are killed, tar goes on until it has used up what is in its pipe, and must not do so in our successor's directory.
+ */
 async function makeWhole(output: string, make: (partial: string) => Promise<void>): Promise<void> {
-  const partial = `${output}.partial`;
-  if (existsSync(partial)) {
-    await rm(partial, { recursive: true, force: true });
+  const prefix = `${path.basename(output)}.partial-`;
+  const dir = path.dirname(output);
+  await mkdir(dir, { recursive: true });
+  for (const entry of await readdir(dir)) {
+    if (entry.startsWith(prefix)) {
+      await rm(path.join(dir, entry), { recursive: true, force: true, maxRetries: 10 });
+    }
   }
-  await mkdir(partial, { recursive: true });
-  await make(partial);
-  await rename(partial, output);
+  const partial = await mkdtemp(path.join(dir, prefix));
+  await chmod(partial, 0o755); // mkdtemp makes it private
+  try {
+    await make(partial);
+    await rename(partial, output);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true, maxRetries: 10 });
+    throw error;
+  }
 }
 
 function signalOf(options: DebianOptions): { readonly signal?: AbortSignal } {

@@ -78,6 +78,17 @@ export class Binder {
     if (binding.isUndefined && reference.use === 'branch') this.directBranches.push(at);
   }
 
+  /** Adds the relocation for a field that names a piece which its table has cut out. */
+  emitPiece(reference: Reference, at: RelocationPlace, piece: Piece): void {
+    const { symbol, offset } = this.#piece(piece, 0);
+    this.#draft.addRelocation(at.section, {
+      offset: at.offset,
+      type: reference.type,
+      symbol,
+      addend: offset,
+    });
+  }
+
   /** The module loader knows these types only, and a short jump cannot leave its section. */
   #checkType(from: UnitItem, reference: Reference): void {
     if (loadable.has(reference.type)) return;

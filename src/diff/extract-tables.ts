@@ -42,8 +42,13 @@ function emitEntry(
   const at = draft.append(position, bytes, 1);
   for (const reference of entry.references) {
     const field = entry.table.fields.find((each) => each.offset === reference.offset - start);
+    const place = { section: position, offset: at + reference.offset - start };
+    if (field?.meaning === 'replacement' && entry.replacement !== undefined) {
+      binder.emitPiece(reference, place, entry.replacement);
+      continue;
+    }
     const role = field?.meaning === 'reference' ? 'table-reference' : 'table-code';
-    binder.emit(from, reference, { section: position, offset: at + reference.offset - start }, role);
+    binder.emit(from, reference, place, role);
   }
 }
 

@@ -40,7 +40,7 @@ export function readRelocations(
     readSection(cursor, header, index, target, symbols, list);
     bySection.set(header.info, list);
   });
-  for (const list of bySection.values()) void list;
+  for (const list of bySection.values()) list.sort((a, b) => a.offset - b.offset);
   return bySection;
 }
 

@@ -1,7 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { diffUnit } from '../../src/diff/diff-unit.ts';
 import { extractReplacement } from '../../src/diff/extract-replacement.ts';
 import type { Replacement } from '../../src/diff/replacement.ts';
@@ -9,6 +5,7 @@ import type { UnitChange } from '../../src/diff/unit-change.ts';
 import type { ObjectFile, Relocation, Section } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import { writeObject } from '../../src/elf/write-object.ts';
+import { openWorkshop } from '../support/compile.ts';
 
 /** As a kernel is compiled, as far as it shapes objects. */
 const flags = [
@@ -57,22 +54,11 @@ void take(const void *pointer);
 int use(int value);
 `;
 
-function inFolder<T>(work: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'ksplice-diff-'));
-  try {
-    return work(folder);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 /** Compiles C source after the prelude; lines count from the source's first. */
 export function compile(source: string, more: readonly string[] = []): ObjectFile {
-  return inFolder((folder) => {
-    writeFileSync(join(folder, 'unit.c'), `${prelude}\n#line 1 "unit.c"\n${source}`);
-    execFileSync('gcc', [...flags, ...more, '-c', 'unit.c', '-o', 'unit.o'], { cwd: folder, stdio: 'pipe' });
-    return readObject(readFileSync(join(folder, 'unit.o')), 'unit.o');
-  });
+  using workshop = openWorkshop();
+  workshop.compile('unit.c', `${prelude}\n#line 1 "unit.c"\n${source}`, [...flags, ...more]);
+  return readObject(workshop.read('unit.o'), 'unit.o');
 }
 
 export interface Pair {
@@ -106,13 +92,11 @@ export interface Extracted extends Replacement {
 export function extract(pair: Pair): Extracted {
   const replacement = extractReplacement(pair.post, pair.pre, pair.change);
   const bytes = writeObject(replacement.object);
-  inFolder((folder) => {
-    const path = join(folder, 'replacement.o');
-    writeFileSync(path, bytes);
-    execFileSync('ld', ['-r', '--fatal-warnings', '-o', join(folder, 'linked.o'), path], { stdio: 'pipe' });
-    const dump = execFileSync('readelf', ['-aW', path], { stdio: 'pipe', encoding: 'utf8' });
-    if (/warning|error/i.test(dump)) throw new Error(dump);
-  });
+  using workshop = openWorkshop();
+  workshop.write('replacement.o', bytes);
+  workshop.run('ld', '-r', '--fatal-warnings', '-o', 'linked.o', 'replacement.o');
+  const dump = workshop.run('readelf', '-aW', 'replacement.o');
+  if (/warning|error/i.test(dump)) throw new Error(dump);
   return { ...replacement, written: readObject(bytes, 'replacement.o') };
 }
 

@@ -93,7 +93,7 @@ describe('diffUnit: changed functions', () => {
 
   it('replaces a function whose cold part alone differs, and names both cold parts', () => {
     const source = (text: string): string =>
-      `void __cold die(const char *why); int f(int x) { if (unlikely(x < 0)) { use(x); die("${text}"); } return use(x) + 1; }`;
+      `void __cold note(int x); int f(int x) { if (unlikely(x < 0)) { note(x); x = use(x) + printk("${text}"); } return use(x) + 1; }`;
     const pair = diffSources(source('one'), source('two'));
     expect(replacedNames(pair)).toEqual(['f']);
     const [f] = pair.change.replaced;

@@ -2,8 +2,11 @@
  * The harness itself, on the kernel that the other VM tests use. One guest serves all tests but those that
  * kill theirs.
  */
+
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,7 +113,7 @@ describe('a command', () => {
     const error = await caught(vm.run('echo begun; sleep 1234 & sleep 1234', { timeoutMs: 1000 }));
     expect(error).toBeInstanceOf(VmTimeoutError);
     expect(error).toHaveProperty('stdout', 'begun\n');
-    expect((await vm.run('pgrep -f "sleep 1234" || pidof sleep')).stdout).toBe('');
+    expect((await vm.run('pidof sleep')).stdout).toBe('');
   });
 
   it('does not wait for what it left in the background', async () => {
@@ -121,8 +124,9 @@ describe('a command', () => {
   });
 
   it('runs beside others', async () => {
+    await vm.run('mkfifo /tmp/fifo');
     const background = await vm.start('read line </tmp/fifo; echo "$line"; exit 5');
-    await vm.run('mkfifo /tmp/fifo; echo through >/tmp/fifo');
+    await vm.run('echo through >/tmp/fifo');
     const { exitCode, stdout } = await background.wait();
     expect({ exitCode, stdout }).toEqual({ exitCode: 5, stdout: 'through\n' });
   });
@@ -222,7 +226,8 @@ describe('programs for guests', () => {
 
   it('tcp_witness says so when its connection is cut', async () => {
     const witness = await vm.start('tcp_witness');
-    await vm.run('sleep 0.5; kill -KILL $(pgrep -n tcp_witness)');
+    await vm.run('until [ $(pidof tcp_witness | wc -w) = 2 ]; do sleep 0.1; done; sleep 0.5');
+    await vm.run(`kill -KILL $(pidof tcp_witness | tr ' ' '\\n' | sort -n | tail -n 1)`);
     const { exitCode, stdout } = await witness.wait();
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ agreed: false });
@@ -263,15 +268,47 @@ describe('a guest that ends', () => {
     expect(String(error)).toContain('Kernel panic');
   });
 
-  it('by closing leaves no process', async () => {
-    const closed = await Vm.boot({ image, cacheDir, append: 'quiet' });
-    expect(isRunning(closed.qemuPid)).toBe(true);
-    await closed.close();
-    expect(isRunning(closed.qemuPid)).toBe(false);
+  it('is ended when the process that booted it is killed', async () => {
+    const program = join(folder, 'boots-and-waits.mts');
+    const options = {
+      image,
+      initramfs: '/bin/true',
+      commandLine: '',
+      cpus: 1,
+      memoryMb: 256,
+      monitor: false,
+    };
+    const temporaryFolder = await mkdtemp(join(folder, 'left-'));
+    const shared = { shared: join(temporaryFolder, 'shared'), sharedSize: 1 << 20, temporaryFolder };
+    const qemuModule = new URL('../support/vm/qemu.ts', import.meta.url).href;
+    writeFileSync(
+      program,
+      `import { Qemu } from ${JSON.stringify(qemuModule)};
+       const qemu = new Qemu(${JSON.stringify({ ...options, ...shared })});
+       console.log(qemu.pid);
+       setInterval(() => {}, 1000);`,
+    );
+    const parent = spawn(process.execPath, ['--import', 'tsx', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(parent.stdout, 'data')) as readonly [Buffer];
+    const pid = Number(line.toString());
+    await expect.poll(() => readdirSync(temporaryFolder), { timeout: 20_000 }).toEqual(['shared']);
+    expect(isRunning(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await expect.poll(() => isRunning(pid), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => existsSync(temporaryFolder), { timeout: 20_000 }).toBe(false);
   });
 
   it('or never begins, for want of a kernel, is missing something', async () => {
     const error = await caught(Vm.boot({ image: '/no/such/vmlinuz', cacheDir }));
     expect(error).toHaveProperty('exitCode', 69);
+  });
+
+  it('by closing leaves no process and no files', async () => {
+    expect(isRunning(vm.qemuPid)).toBe(true);
+    await vm.close();
+    expect(isRunning(vm.qemuPid)).toBe(false);
+    expect(existsSync(vm.temporaryFolder)).toBe(false);
   });
 });

@@ -190,6 +190,11 @@ export class Vm {
     return this.#qemu.pid;
   }
 
+  /** On this machine; holds what QEMU has mapped, and is removed by `close`. */
+  get temporaryFolder(): string {
+    return this.#folder;
+  }
+
   /** Runs a shell command in the guest, to its end. Never throws for what the command itself returns. */
   async run(command: string, options: VmRunOptions = {}): Promise<VmCommandResult> {
     return textResult(await this.#runRaw(command, options));

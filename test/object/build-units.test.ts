@@ -1,0 +1,175 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BuiltUnit, buildUnits } from '../../src/build/build-units.ts';
+import type { Patch } from '../../src/build/patch/model.ts';
+import { parsePatch } from '../../src/build/patch/parse-patch.ts';
+import { type PreparedTree, prepareTree } from '../../src/build/tree.ts';
+import { FormatError, KspliceError, NoChangeError, RefusedError } from '../../src/diagnostics/error.ts';
+import { readObject } from '../../src/elf/read-object.ts';
+import { type BuildFixture, createBuildFixture, patchOf, snapshot } from './build-tree-fixture.ts';
+
+let fixture: BuildFixture;
+let tree: PreparedTree;
+
+beforeAll(async () => {
+  fixture = await createBuildFixture();
+  tree = await prepareTree(fixture.options);
+});
+
+afterAll(async () => {
+  await fixture.remove();
+});
+
+function build(...patches: readonly Patch[]): ReturnType<typeof buildUnits> {
+  return buildUnits({ tree, patches, workDir: path.join(fixture.directory, 'work'), jobs: 2 });
+}
+
+async function buildOne(...patches: readonly Patch[]): Promise<BuiltUnit> {
+  const { units } = await build(...patches);
+  expect(units).toHaveLength(1);
+  const [unit] = units;
+  if (unit === undefined) throw new Error('no unit');
+  return unit;
+}
+
+function sectionNames(object: Uint8Array): readonly string[] {
+  return readObject(object, 'x.o').sections.map((section) => section.name);
+}
+
+async function failureOf(built: Promise<unknown>): Promise<KspliceError> {
+  const error = await built.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (error instanceof KspliceError) return error;
+  throw new Error('no failure', { cause: error });
+}
+
+describe('the objects of a unit', () => {
+  it('are one as the distributor made it and two with sections, objtool run on all three', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return 5;']]));
+    expect(unit).toMatchObject({ path: 'fs/pipe.o', source: 'fs/pipe.c', target: 'vmlinux' });
+    expect(sectionNames(unit.prePlain)).not.toContain('.text.pipe_open');
+    for (const object of [unit.pre, unit.post]) expect(sectionNames(object)).toContain('.text.pipe_open');
+    for (const object of [unit.prePlain, unit.pre, unit.post])
+      expect(sectionNames(object)).toContain('.orc_unwind');
+    expect(Buffer.from(unit.post).equals(unit.pre)).toBe(false);
+  });
+
+  it('are the same before and after, to the last byte, if the patch has no effect on code', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'A comment', 'A remark!']]));
+    expect(Buffer.from(unit.post).equals(unit.pre)).toBe(true);
+    expect(Buffer.from(unit.post).includes('fs/pipe.c\0')).toBe(true);
+    expect(Buffer.from(unit.post).includes(fixture.directory)).toBe(false);
+  });
+
+  it('have the code that kbuild itself makes', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'A comment', 'A remark!']]));
+    const kbuilt = readObject(await readFile(path.join(tree.buildDir, 'fs/pipe.o')), 'kbuild');
+    const ours = readObject(unit.prePlain, 'ours');
+    for (const name of ['.text', '.rodata.str1.1', '.orc_unwind']) {
+      const [theirs, own] = [kbuilt, ours].map(
+        (object) => object.sections.find((one) => one.name === name)?.data,
+      );
+      expect(own?.length).toBeGreaterThan(0);
+      expect(own).toEqual(theirs);
+    }
+  });
+
+  it('come from several patches applied in order', async () => {
+    const first = await patchOf(fixture, [['lib/sort.c', 'x + 1', 'x + 2']], 'first.patch');
+    const second = parsePatch(
+      '--- a/lib/sort.c\n+++ b/lib/sort.c\n@@ -1,4 +1,4 @@\n int sort_it(int x)\n {\n-\treturn x + 2;\n+\treturn x + 3;\n }\n',
+      'second.patch',
+    );
+    expect((await buildOne(first, second)).path).toBe('lib/sort.o');
+    await expect(build(second, first)).rejects.toThrow(
+      /^second\.patch:3: lib\/sort\.c: hunk 1 does not apply/,
+    );
+  });
+
+  it('are of the unit that includes a patched C file', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/rt.c', 'rt %d', 'RT %d']]));
+    expect(unit.path).toBe('fs/sched.o');
+    expect(Buffer.from(unit.pre).includes('rt %d')).toBe(true);
+    expect(Buffer.from(unit.post).includes('RT %d')).toBe(true);
+  });
+
+  it('are made without a write to the source tree', async () => {
+    const before = await snapshot(fixture.source);
+    await build(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return 6;']]));
+    expect(await snapshot(fixture.source)).toEqual(before);
+  });
+});
+
+describe('patches that make no update', () => {
+  it('are refused with all reasons at once', async () => {
+    const error = await failureOf(
+      build(
+        await patchOf(fixture, [
+          ['fs/pipe.c', 'return 0;', 'return 7;'],
+          ['fs/nfs.c', 'return 1', 'return 2'],
+          ['include/linux/kernel.h', 'const char', 'char'],
+        ]),
+      ),
+    );
+    expect(error).toBeInstanceOf(RefusedError);
+    expect(error.details?.['refusals']).toEqual([
+      {
+        file: 'include/linux/kernel.h',
+        message: 'include/linux/kernel.h is a header: headers are not supported in this version',
+      },
+      {
+        file: 'fs/nfs.c',
+        message: 'fs/nfs.c is part of the module nfs: modules are not supported in this version',
+      },
+    ]);
+    expect(error.message).toContain('2 refusals:');
+  });
+
+  it('have no effect if nothing of them is in the configuration, which is said', async () => {
+    const error = await failureOf(build(await patchOf(fixture, [['fs/unused.c', 'return 1', 'return 2']])));
+    expect(error).toBeInstanceOf(NoChangeError);
+    expect(error.details?.['notes']).toEqual(['fs/unused.c: ignored: not in this configuration']);
+  });
+
+  it('are reported with the words of the compiler and the paths of the author', async () => {
+    const error = await failureOf(
+      build(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return nothing;']])),
+    );
+    expect(error).toBeInstanceOf(FormatError);
+    expect(error.code).toBe('compile_failed');
+    expect(error.message).toMatch(/^fs\/pipe\.o: does not compile with the patch:\nfs\/pipe\.c: In function/);
+    expect(error.message).toContain("fs/pipe.c:16:16: error: 'nothing' undeclared");
+    expect(error.message).not.toContain(fixture.directory);
+  });
+
+  it('do not apply: which hunk, or that the change is there already', async () => {
+    const hunks = (from: string, to: string): Patch =>
+      parsePatch(
+        `--- a/lib/sort.c\n+++ b/lib/sort.c\n@@ -1,4 +1,4 @@\n int sort_it(int x)\n {\n-\treturn ${from};\n+\treturn ${to};\n }\n`,
+        'fix.patch',
+      );
+    const other = await failureOf(build(hunks('x + 9', 'x + 8')));
+    expect(other.message).toBe('fix.patch:3: lib/sort.c: hunk 1 does not apply at line 1');
+    expect(other.code).toBe('patch_does_not_apply');
+    expect(other.exitCode).toBe(65);
+    const already = await failureOf(build(hunks('x + 9', 'x + 1')));
+    expect(already.hint).toContain('already');
+    const nowhere = parsePatch('--- a/lib/gone.c\n+++ b/lib/gone.c\n@@ -1 +1 @@\n-a\n+b\n', 'fix.patch');
+    expect((await failureOf(build(nowhere))).message).toBe(
+      'fix.patch:1: lib/gone.c is not in the source tree',
+    );
+  });
+
+  it('tell where a hunk went if its lines have moved', async () => {
+    const moved = parsePatch(
+      '--- a/fs/pipe.c\n+++ b/fs/pipe.c\n@@ -18,3 +18,3 @@\n \t\treturn hidden(x);\n-\treturn 0;\n+\treturn 4;\n }\n',
+      'fix.patch',
+    );
+    expect((await build(moved)).notes).toEqual([
+      'fix.patch: fs/pipe.c: hunk 1 applies at line 15, -3 from where it says',
+    ]);
+  });
+});
