@@ -30,8 +30,9 @@ export async function debianDiff(from: string, to: string, options: DebianDiffOp
     await findSource(from, options);
     return '';
   }
+  const tops = files.filter((file) => !isBelow(file, files));
   const tree = async (version: string): Promise<string> =>
-    files.length === 0 ? await sourceTree(version, options) : await sourceFiles(version, files, options);
+    files.length === 0 ? await sourceTree(version, options) : await sourceFiles(version, tops, options);
   // One after the other: each uses all processors already.
   const [oldTree, newTree] = [await tree(from), await tree(to)];
   const unknown = files.filter((file) => !isIn(oldTree, file) && !isIn(newTree, file));
@@ -40,9 +41,8 @@ export async function debianDiff(from: string, to: string, options: DebianDiffOp
       hint: 'paths are those in the kernel source tree, such as net/ipv4/ip_options.c',
     });
   }
-  const pairs = files.length === 0 ? [''] : files.filter((file) => !isBelow(file, files));
   const diffed: DiffedFile[] = [];
-  for (const pair of pairs) {
+  for (const pair of files.length === 0 ? [''] : tops) {
     const output = await diffOutput(path.join(oldTree, pair), path.join(newTree, pair), options.signal);
     diffed.push(
       ...readDiff(output, {

@@ -11,6 +11,7 @@
  */
 
 import { hex } from '../diagnostics/hex.ts';
+import { isDebugDescriptor } from './debug-descriptor.ts';
 import type { Escapes } from './replacement.ts';
 import { resolveTarget } from './target.ts';
 import { type Reference, referencesOf, type Unit, type UnitItem } from './unit.ts';
@@ -67,9 +68,10 @@ export class EscapeLog {
 
   /** A new or copied object is referred to from code or data. */
   ownObject(from: UnitItem, reference: Reference, object: UnitItem): void {
-    if (reference.use === 'memory') return;
+    // Nobody can use what has no bytes (`struct lock_class_key` without lockdep).
+    if (reference.use === 'memory' || object.size === 0) return;
     const constant = object.sectionClass === 'rodata';
-    if (constant && this.#isTransient(from, reference)) return;
+    if ((constant || isDebugDescriptor(object)) && this.#isTransient(from, reference)) return;
     this.#reasons.add(
       `${from.name}: takes the address of ${constant ? 'a copy of' : 'new object'} ${object.name}`,
     );
@@ -88,6 +90,8 @@ export class EscapeLog {
   }
 
   #isTransient(from: UnitItem, reference: Reference): boolean {
+    // The module loader registers debug descriptors, and takes them out again with the module.
+    if (isDebugDescriptor(from)) return true;
     if (from.kind !== 'function') return false;
     const callee = nextCallee(this.#unit, from, reference.offset);
     return callee !== undefined && isTransientCallee(callee);

@@ -66,14 +66,16 @@ describe('decodeAll', () => {
   });
 
   it('keeps step: offsets, addresses and bytes of each instruction', () => {
-    const code = hexToBytes('55 06 e8 00 00 00 00 c3 0f');
+    // 0f 04 is no instruction, 04 c3 is one.
+    const code = hexToBytes('55 06 e8 00 00 00 00 0f 04 c3 0f');
     const found = decoder.decodeAll(code, 0xffff_ffff_8100_0000n);
     expect(found.map(({ offset, bytes }) => `${offset}: ${hexBytes(bytes)}`)).toEqual([
       '0: 55',
       '1: 06',
       '2: e8 00 00 00 00',
-      '7: c3',
-      '8: 0f',
+      '7: 0f',
+      '8: 04 c3',
+      '10: 0f',
     ]);
     expect(found[2]).toMatchObject({ address: 0xffff_ffff_8100_0002n, target: 0xffff_ffff_8100_0007n });
     expect(found[2]?.bytes.buffer).toBe(code.buffer);

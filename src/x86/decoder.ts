@@ -131,7 +131,7 @@ function record(
       instruction.displacement = { offset: constants.displacementOffset, size: constants.displacementSize };
     }
   } finally {
-    
+    constants.free();
   }
   return instruction;
 }

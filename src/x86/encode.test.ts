@@ -17,6 +17,8 @@ describe('jmpRel32 and callRel32', () => {
     const base = KERNEL + 5n;
     expect(hexBytes(jmpRel32(KERNEL, base + 0x7fff_ffffn))).toBe('e9 ff ff ff 7f');
     expect(hexBytes(jmpRel32(KERNEL, base - 0x8000_0000n))).toBe('e9 00 00 00 80');
+    expect(() => jmpRel32(0x1000n, 0x1005n + 0x8000_0000n)).toThrow('does not reach 0x80001005');
+    expect(() => jmpRel32(KERNEL, base - 0x8000_0001n)).toThrow('does not reach');
   });
 
   it('name both addresses when out of reach', () => {

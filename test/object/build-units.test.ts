@@ -46,6 +46,14 @@ async function failureOf(built: Promise<unknown>): Promise<KspliceError> {
   throw new Error('no failure', { cause: error });
 }
 
+/** A patch of lib/sort.c written by hand, which need not apply. */
+function returnPatch(from: string, to: string): Patch {
+  return parsePatch(
+    `--- a/lib/sort.c\n+++ b/lib/sort.c\n@@ -1,4 +1,4 @@\n int sort_it(int x)\n {\n-\treturn ${from};\n+\treturn ${to};\n }\n`,
+    'fix.patch',
+  );
+}
+
 describe('the objects of a unit', () => {
   it('are one as the distributor made it and two with sections, objtool run on all three', async () => {
     const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return 5;']]));
@@ -146,16 +154,11 @@ describe('patches that make no update', () => {
   });
 
   it('do not apply: which hunk, or that the change is there already', async () => {
-    const hunks = (from: string, to: string): Patch =>
-      parsePatch(
-        `--- a/lib/sort.c\n+++ b/lib/sort.c\n@@ -1,4 +1,4 @@\n int sort_it(int x)\n {\n-\treturn ${from};\n+\treturn ${to};\n }\n`,
-        'fix.patch',
-      );
-    const other = await failureOf(build(hunks('x + 9', 'x + 8')));
+    const other = await failureOf(build(returnPatch('x + 9', 'x + 8')));
     expect(other.message).toBe('fix.patch:3: lib/sort.c: hunk 1 does not apply at line 1');
     expect(other.code).toBe('patch_does_not_apply');
     expect(other.exitCode).toBe(65);
-    const already = await failureOf(build(hunks('x + 9', 'x + 1')));
+    const already = await failureOf(build(returnPatch('x + 9', 'x + 1')));
     expect(already.hint).toContain('already');
     const nowhere = parsePatch('--- a/lib/gone.c\n+++ b/lib/gone.c\n@@ -1 +1 @@\n-a\n+b\n', 'fix.patch');
     expect((await failureOf(build(nowhere))).message).toBe(

@@ -40,6 +40,31 @@ describe('diffUnit: what is no change', () => {
   });
 });
 
+const coldCall = (text: string): string =>
+  `void __cold note(int x); int f(int x) { if (unlikely(x < 0)) { note(x); x = use(x) + printk("${text}"); } return use(x) + 1; }`;
+
+const loadWithFixup = (fixup: string): string =>
+  `int f(int *p) { int x = 5; asm volatile("1: mov %1, %0\\n2: nop\\n3:" EX_TABLE(1b, ${fixup}) : "+r"(x) : "m"(*p)); return x; }`;
+
+const oneAlternative = (instruction: string): string =>
+  `void f(void) { asm volatile(ALTERNATIVE("nop", "${instruction}", 12)); }`;
+
+const branchOn = (key: string): string =>
+  `struct static_key a, b; int f(int x) { return static_branch(&${key}) ? use(x) : 0; }`;
+
+const calling = (callee: string): string => `
+  #define S __section(".sched.text") noinline
+  S static int a(int x) { return use(x); }
+  S static int b(int x) { return use(x) + 1; }
+  S int f(int x) { return ${callee}(x) * 3; }
+  S int g(int x) { return a(x) + b(x); }`;
+
+const growing = (more: string): string => `
+  #define S __section(".sched.text") noinline
+  S static int a(int x) { return use(x)${more}; }
+  S static int b(int x) { return use(x) + 1; }
+  S int f(int x) { return a(x) + b(x); }`;
+
 describe('diffUnit: changed functions', () => {
   it('finds the one that differs, and says where', () => {
     const pair = diffSources(
@@ -92,9 +117,7 @@ describe('diffUnit: changed functions', () => {
   });
 
   it('replaces a function whose cold part alone differs, and names both cold parts', () => {
-    const source = (text: string): string =>
-      `void __cold note(int x); int f(int x) { if (unlikely(x < 0)) { note(x); x = use(x) + printk("${text}"); } return use(x) + 1; }`;
-    const pair = diffSources(source('one'), source('two'));
+    const pair = diffSources(coldCall('one'), coldCall('two'));
     expect(replacedNames(pair)).toEqual(['f']);
     const [f] = pair.change.replaced;
     expect([f?.preCold.map((each) => each.name), f?.postCold.map((each) => each.name)]).toEqual([
@@ -117,37 +140,23 @@ describe('diffUnit: changed functions', () => {
   });
 
   it('takes a changed entry in a special section for a changed function', () => {
-    const load = (fixup: string): string =>
-      `int f(int *p) { int x = 5; asm volatile("1: mov %1, %0\\n2: nop\\n3:" EX_TABLE(1b, ${fixup}) : "+r"(x) : "m"(*p)); return x; }`;
-    expect(replacedNames(diffSources(load('2b'), load('3b')))).toEqual(['f']);
-    const alternative = (instruction: string): string =>
-      `void f(void) { asm volatile(ALTERNATIVE("nop", "${instruction}", 12)); }`;
-    expect(replacedNames(diffSources(alternative('stac'), alternative('clac')))).toEqual(['f']);
-    const branch = (key: string): string =>
-      `struct static_key a, b; int f(int x) { return static_branch(&${key}) ? use(x) : 0; }`;
-    const pair = diffSources(branch('a'), branch('b'));
+    expect(replacedNames(diffSources(loadWithFixup('2b'), loadWithFixup('3b')))).toEqual(['f']);
+    expect(replacedNames(diffSources(oneAlternative('stac'), oneAlternative('clac')))).toEqual(['f']);
+    const pair = diffSources(branchOn('a'), branchOn('b'));
     expect(pair.change.replaced.map((each) => each.why[0])).toEqual(['__jump_table: key for +0x0 differs']);
   });
 
   it('sees calls between functions that share a section', () => {
-    const source = (callee: string): string => `
-      #define S __section(".sched.text") noinline
-      S static int a(int x) { return use(x); }
-      S static int b(int x) { return use(x) + 1; }
-      S int f(int x) { return ${callee}(x) * 3; }
-      S int g(int x) { return a(x) + b(x); }`;
-    expect(replacedNames(diffSources(source('a'), source('b')))).toEqual(['f']);
+    expect(replacedNames(diffSources(calling('a'), calling('b')))).toEqual(['f']);
   });
 
   it('is not misled by a neighbour that grows in a shared section', () => {
-    const source = (more: string): string => `
-      #define S __section(".sched.text") noinline
-      S static int a(int x) { return use(x)${more}; }
-      S static int b(int x) { return use(x) + 1; }
-      S int f(int x) { return a(x) + b(x); }`;
-    expect(replacedNames(diffSources(source(''), source(' * 1234567 + use(8)')))).toEqual(['a']);
+    expect(replacedNames(diffSources(growing(''), growing(' * 1234567 + use(8)')))).toEqual(['a']);
   });
 });
+
+const countingUser = (name: string, body: string): string =>
+  `int ${name}(int x) { static int n; n += x; ${body} return n; }\n`;
 
 describe('diffUnit: data', () => {
   const reader = 'int f(void) { return use(table[1]); }';
@@ -194,16 +203,26 @@ describe('diffUnit: data', () => {
   });
 
   it('tells objects of one name apart by the functions that use them', () => {
-    const user = (name: string, body: string): string =>
-      `int ${name}(int x) { static int n; n += x; ${body} return n; }\n`;
     const pair = diffSources(
-      user('a', '') + user('b', 'use(1);') + user('c', 'use(2);'),
-      user('c', 'use(3);') + user('a', '') + user('b', 'use(1);'),
+      countingUser('a', '') + countingUser('b', 'use(1);') + countingUser('c', 'use(2);'),
+      countingUser('c', 'use(3);') + countingUser('a', '') + countingUser('b', 'use(1);'),
     );
     expect([replacedNames(pair), errorCodes(pair)]).toEqual([['c'], []]);
     expect(pair.change.newData).toEqual([]);
   });
 });
+
+const entryFor = (section: string): string =>
+  `asm(".pushsection ${section},\\"a\\"\\n .long f - .\\n .popsection");`;
+
+const bootFunction = (text: string): string =>
+  `__section(".init.text") int setup(void) { return printk("${text}"); }`;
+
+const noinstrReturning = (value: number): string =>
+  `__section(".noinstr.text") int f(void) { return ${value}; }`;
+
+const threeReasons = (n: number): string =>
+  `int table = ${n}; int other = ${n}; __section(".noinstr.text") int f(void) { return ${n}; }`;
 
 describe('diffUnit: what an update cannot do', () => {
   it('refuses a section it does not know, by name', () => {
@@ -216,26 +235,22 @@ describe('diffUnit: what an update cannot do', () => {
   });
 
   it('refuses a new export and a new initcall', () => {
-    const entry = (section: string): string =>
-      `asm(".pushsection ${section},\\"a\\"\\n .long f - .\\n .popsection");`;
     const f = 'int f(void) { return 1; }';
-    expect(errorCodes(diffSources(f, f + entry('\\"___ksymtab+f\\"').replaceAll('\\"', '\\"')))).toEqual([
+    expect(errorCodes(diffSources(f, f + entryFor('\\"___ksymtab+f\\"').replaceAll('\\"', '\\"')))).toEqual([
       'table_changed',
     ]);
-    const initcall = diffSources(f, f + entry('.initcall6.init'));
+    const initcall = diffSources(f, f + entryFor('.initcall6.init'));
     expect(initcall.change.diagnostics[0]?.message).toContain(
       '.initcall6.init: the patch adds or changes an entry for f',
     );
   });
 
   it('warns of boot code, and refuses when nothing else is changed', () => {
-    const init = (text: string): string =>
-      `__section(".init.text") int setup(void) { return printk("${text}"); }`;
-    const alone = diffSources(init('a'), init('b'));
+    const alone = diffSources(bootFunction('a'), bootFunction('b'));
     expect(errorCodes(alone)).toEqual(['init_code_changed']);
     const both = diffSources(
-      `${init('a')} int f(void) { return 1; }`,
-      `${init('b')} int f(void) { return 2; }`,
+      `${bootFunction('a')} int f(void) { return 1; }`,
+      `${bootFunction('b')} int f(void) { return 2; }`,
     );
     expect([replacedNames(both), errorCodes(both)]).toEqual([['f'], []]);
     expect(both.change.diagnostics.map((each) => [each.code, each.severity])).toEqual([
@@ -244,15 +259,12 @@ describe('diffUnit: what an update cannot do', () => {
   });
 
   it('refuses noinstr and entry code by section', () => {
-    const f = (value: number): string => `__section(".noinstr.text") int f(void) { return ${value}; }`;
-    const pair = diffSources(f(1), f(2));
+    const pair = diffSources(noinstrReturning(1), noinstrReturning(2));
     expect([replacedNames(pair), errorCodes(pair)]).toEqual([[], ['restricted_code_changed']]);
   });
 
   it('lists every reason at once', () => {
-    const source = (n: number): string =>
-      `int table = ${n}; int other = ${n}; __section(".noinstr.text") int f(void) { return ${n}; }`;
-    expect([...errorCodes(diffSources(source(1), source(2)))].sort()).toEqual([
+    expect([...errorCodes(diffSources(threeReasons(1), threeReasons(2)))].sort()).toEqual([
       'data_changed',
       'data_changed',
       'restricted_code_changed',

@@ -11,7 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compileGuest } from '../support/vm/guest-program.ts';
+import { compileGuest, guestSource } from '../support/vm/guest-program.ts';
 import { LostVmError, VmTimeoutError } from '../support/vm/lost-vm-error.ts';
 import { TEST_RELEASE, testCacheDir, testImage } from '../support/vm/test-kernel.ts';
 import { Vm } from '../support/vm/vm.ts';
@@ -256,8 +256,14 @@ describe('a guest that ends', () => {
     expect(await caught(doomed.run('true'))).toBeInstanceOf(LostVmError);
   });
 
-  it('by a reboot is lost', async () => {
-    await using doomed = await Vm.boot({ image, cacheDir, append: 'quiet' });
+  it('by a reboot is lost, and until then serves over its serial port alone', async () => {
+    const init = readFileSync(guestSource('init.sh'), 'utf8').replace(/0000:00:10\.0$/m, 'absent');
+    const files = [{ path: '/init', contents: init, mode: 0o755 }];
+    await using doomed = await Vm.boot({ image, cacheDir, append: 'quiet', files });
+    const bytes = randomBytes(100_000);
+    await doomed.put('/tmp/slowly', bytes);
+    expect((await doomed.get('/tmp/slowly')).equals(bytes)).toBe(true);
+    expect((await doomed.run('cat /proc/1/cmdline')).stdout).toContain('absent');
     expect(await caught(doomed.run('reboot -f'))).toBeInstanceOf(LostVmError);
     expect(isRunning(doomed.qemuPid)).toBe(false);
   });
@@ -291,8 +297,8 @@ describe('a guest that ends', () => {
     const parent = spawn(process.execPath, ['--import', 'tsx', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = (await once(parent.stdout, 'data')) as readonly [Buffer];
-    const pid = Number(line.toString());
+    const [line]: readonly unknown[] = await once(parent.stdout, 'data');
+    const pid = Number(String(line));
     await expect.poll(() => readdirSync(temporaryFolder), { timeout: 20_000 }).toEqual(['shared']);
     expect(isRunning(pid)).toBe(true);
     parent.kill('SIGKILL');

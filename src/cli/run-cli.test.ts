@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest';
+import type { Host } from './host.ts';
+import { runCli } from './run-cli.ts';
+import { VERSION } from './version.ts';
+
+interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function ksplice(argv: readonly string[], changes: Partial<Host> = {}): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  const status = await runCli(argv, {
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: {
+      write: (text) => {
+        stderr += text;
+      },
+      isTerminal: false,
+      colors: false,
+      columns: () => 80,
+      now: () => 0,
+    },
+    env: {},
+    cwd: '/nowhere',
+    program: '/nowhere/ksplice.cjs',
+    signal: new AbortController().signal,
+    ...changes,
+  });
+  return { status, stdout, stderr };
+}
+
+/** Each command with the flags it has, in full: DESIGN.md and other people's scripts rely on them. */
+const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
+  [
+    'create',
+    [
+      '--patch',
+      '--kernel',
+      '--source',
+      '--config',
+      '--image',
+      '--output',
+      '--id',
+      '--description',
+      '--jobs',
+      '--json',
+      '--verbose',
+    ],
+  ],
+  ['apply', ['--debug', '--json', '--verbose']],
+  ['undo', ['--json', '--verbose']],
+  ['view', ['--file', '--json', '--verbose']],
+  ['debian sources', ['--json', '--verbose']],
+  ['debian diff', ['--file', '--verbose']],
+];
+
+describe('help', () => {
+  it('of the program names every command, the exit codes and an example', async () => {
+    const { status, stdout, stderr } = await ksplice(['--help']);
+    expect(status).toBe(0);
+    expect(stderr).toBe('');
+    for (const word of ['create', 'apply', 'undo', 'view', 'debian', 'EXIT STATUS', 'EXAMPLE', '--version']) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  it.for(COMMANDS)(
+    'of %s explains exactly its flags, with exit codes and an example',
+    async ([command, flags]) => {
+      const { status, stdout } = await ksplice([...command.split(' '), '--help']);
+      expect(status).toBe(0);
+      const [, list = ''] = stdout.split('\nFLAGS\n');
+      const documented = list.split('\n').flatMap((line) => {
+        const found = /^[ -]\S* {1,3}\[?(--[a-z]+)\]?\S* {2,}\S/.exec(line.replace(/^ {2}/, ''));
+        return found?.[1] === undefined ? [] : [found[1]];
+      });
+      expect(documented.toSorted()).toEqual([...flags, '--help'].toSorted());
+      expect(stdout).toMatch(/EXIT STATUS\n {2}0 +done\n/);
+      expect(stdout).toMatch(new RegExp(`EXAMPLE\n  (?:sudo )?ksplice ${command}`));
+      expect((await ksplice([...command.split(' '), '-h'])).stdout).toBe(stdout);
+    },
+  );
+
+  it('has the version beside it', async () => {
+    expect((await ksplice(['--version'])).stdout).toBe(`ksplice ${VERSION}\n`);
+  });
+});
+
+describe('usage errors', () => {
+  it.for<readonly [readonly string[], string]>([
+    [[], 'a command is missing'],
+    [['debian'], 'a command is missing'],
+    [['aply'], 'did you mean apply?'],
+    [['create'], '--patch: a value is expected'],
+    [['create', '--patch'], '--patch: a value is expected'],
+    [['create', '--patch', 'x', 'y'], 'unexpected argument "y"'],
+    [['create', '--patsh', 'x'], 'did you mean --patch?'],
+    [['create', '--patch', 'x', '--jobs', '0'], '--jobs "0": expected a number'],
+    [['create', '--patch', 'x', '--jobs', 'many'], '--jobs "many": expected a number'],
+    [['create', '--patch', 'x', '--id', 'a', '--id', 'b'], '--id: given twice'],
+    [['create', '--patch', 'x', '--kernel', 'r', '--source', 'd'], '--kernel and --source'],
+    [['create', '--patch', 'x', '--source', 'd'], '--source needs --config'],
+    [['create', '--patch', 'x', '--config', 'c'], '--config needs --source'],
+    [['create', '--patch', 'x', '--image', 'c'], '--image needs --source'],
+    [['apply'], 'FILE: an argument is missing'],
+    [['apply', '/nowhere/x.ksplice'], '/nowhere/x.ksplice: cannot be read (ENOENT)'],
+    [['undo'], 'ID: an argument is missing'],
+    [['view', 'a', 'b'], 'unexpected argument "b"'],
+    [['view', 'a', '--file', 'b'], 'an ID or --file, not both'],
+    [['debian', 'diff', '6.1.170-3'], 'TO: an argument is missing'],
+  ])('%j: exit 64', async ([argv, message]) => {
+    const { status, stdout, stderr } = await ksplice(argv);
+    expect(status).toBe(64);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^(?:\[ .*\n)*ksplice: /);
+    expect(stderr).toContain(message);
+  });
+
+  // Flags that DESIGN.md gives to later versions, and negated ones that nobody asked for.
+  it.for([
+    ['create', '--git'],
+    ['create', '--sign'],
+    ['create', '--no-json'],
+    ['create', '--noJson'],
+    ['apply', '--partial'],
+    ['apply', '--engine'],
+    ['apply', '--wait'],
+    ['apply', '--no-debug'],
+    ['undo', '--debug'],
+    ['view', '--html'],
+    ['debian', '--json'],
+    ['debian', 'diff', '--json'],
+    ['create', '-x'],
+    ['check'],
+    ['inspect'],
+    ['doctor'],
+  ])('%j is unknown: exit 64', async (argv) => {
+    const { status, stderr } = await ksplice(argv);
+    expect(status).toBe(64);
+    expect(stderr).toContain('unknown');
+  });
+
+  it('takes what follows -- as an argument', async () => {
+    const { stderr } = await ksplice(['apply', '--', '--json']);
+    expect(stderr).toContain('ksplice: --json: cannot be read');
+  });
+});
+
+describe('under --json', () => {
+  it.for<readonly string[]>([
+    ['create', '--json', '--bogus'],
+    ['apply', '--json'],
+    ['apply', '--json', '/nowhere/x.ksplice'],
+    ['view', '--json', '--file', '/nowhere/x.ksplice'],
+  ])('%j gives an error object, and nothing else, on standard output', async (argv) => {
+    const { status, stdout, stderr } = await ksplice(argv);
+    expect(status).toBe(64);
+    const error: unknown = JSON.parse(stdout);
+    expect(error).toMatchObject({ code: 'usage', message: expect.any(String), hint: expect.any(String) });
+    expect(stderr).not.toContain('ksplice: ');
+  });
+
+  it('gives the result as one object', async () => {
+    const { status, stdout } = await ksplice(['view', '--json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({ updates: [] });
+  });
+});
+
+describe('after a signal', () => {
+  it.for<readonly [string, number]>([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ])('%s: exit %d, whatever the command threw', async ([signal, expected]) => {
+    const { status, stdout } = await ksplice(['apply', '--json', '/nowhere/x.ksplice'], {
+      signal: AbortSignal.abort(signal),
+    });
+    expect(status).toBe(expected);
+    expect(JSON.parse(stdout)).toMatchObject({ code: 'interrupted' });
+  });
+});
+
+describe('what nobody expected', () => {
+  it('exits with 70, asks for a report, and shows where with -v', async () => {
+    const env = new Proxy<Record<string, string>>(
+      {},
+      {
+        get: () => {
+          throw new TypeError('no such thing');
+        },
+      },
+    );
+    const { status, stderr } = await ksplice(['debian', 'sources', 'x', '-v'], { env });
+    expect(status).toBe(70);
+    expect(stderr).toContain('no such thing');
+    expect(stderr).toContain('report');
+    expect(stderr).toContain('cache-dir.ts');
+  });
+});
