@@ -140,9 +140,9 @@ describe('usage errors', () => {
     ['inspect'],
     ['doctor'],
   ])('%j is unknown: exit 64', async (argv) => {
-    const { status, stderr } = await ksplice(argv);
+    const { status, stdout, stderr } = await ksplice(argv);
     expect(status).toBe(64);
-    expect(stderr).toContain('unknown');
+    expect(stdout + stderr).toContain('unknown');
   });
 
   it('takes what follows -- as an argument', async () => {

@@ -12,7 +12,7 @@ import { CommandError } from '../process/command-error.ts';
 import { run } from '../process/run.ts';
 import { findSource } from './find-packages.ts';
 import type { DebianOptions } from './options.ts';
-import { type DiffedFile, readDiff } from './read-diff.ts';
+import { byPath, type DiffedFile, readDiff } from './read-diff.ts';
 import { sourceFiles, sourceTree } from './source-tree.ts';
 
 export interface DebianDiffOptions extends DebianOptions {
@@ -52,7 +52,7 @@ export async function debianDiff(from: string, to: string, options: DebianDiffOp
       }),
     );
   }
-  return decode(diffed);
+  return decode(diffed.sort(byPath));
 }
 
 function isIn(tree: string, file: string): boolean {

@@ -54,7 +54,12 @@ export function readDiff(output: string, trees: DiffTrees): readonly DiffedFile[
       at += 1;
     }
   }
-  return files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return files.sort(byPath);
+}
+
+/** The order of a patch: by path, whatever the directories. */
+export function byPath(a: DiffedFile, b: DiffedFile): number {
+  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 }
 
 /** The path in a header line, which ends with a tab and a time. */

@@ -22,7 +22,7 @@ export async function unpackPackage(deb: string, output: string, options: Debian
 
 /**
  * Makes `output` the kernel source tree that the package holds, or the part of it with the given members
- * (paths in the tree; those that it does not have are left out). It appears whole.
+ * (files and directories in the tree; those that it does not have are left out). It appears whole.
  */
 export async function unpackSource(
   source: AptPackage,
@@ -32,10 +32,9 @@ export async function unpackSource(
 ): Promise<void> {
   const { members } = options;
   const inner = `./usr/src/${source.name}.tar.xz`;
+  // Not --occurrence=1, which would stop sooner: given a directory, it takes nothing but the directory itself.
   const selection =
-    members === undefined
-      ? []
-      : ['--occurrence=1', '--', ...members.map((member) => `${source.name}/${member}`)];
+    members === undefined ? [] : ['--', ...members.map((member) => `${source.name}/${member}`)];
   await makeWhole(output, async (partial) => {
     try {
       await runPipeline(

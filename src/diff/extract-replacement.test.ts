@@ -6,9 +6,10 @@ import { extractReplacement } from './extract-replacement.ts';
 
 const nops = (count: number): number[] => Array.from({ length: count }, () => 0x90);
 
+const state = (value: number): number[] => [value, 0, 0, 0, 5, 0];
+
 /** `a` and `b` in one section, whose unwind state changes at +0 and +4 only, before `b` begins. */
 function sharedSection(lastOfB: number): ObjectFile {
-  const state = (value: number): number[] => [value, 0, 0, 0, 5, 0];
   return buildObject({
     sections: {
       '.sched.text': { bytes: [...nops(15), 0xc3, ...nops(15), lastOfB], flags: 6, alignment: 16 },

@@ -136,6 +136,13 @@ describe('patches that make no update', () => {
     expect(error.message).toContain('2 refusals:');
   });
 
+  it('are refused for code that the vDSO includes', async () => {
+    const error = await failureOf(build(await patchOf(fixture, [['lib/time.c', 'return 1', 'return 2']])));
+    expect(error.message).toMatch(
+      /^lib\/time\.c is included by arch\/x86\/entry\/vdso\/clock\.c, part of the vDSO/,
+    );
+  });
+
   it('have no effect if nothing of them is in the configuration, which is said', async () => {
     const error = await failureOf(build(await patchOf(fixture, [['fs/unused.c', 'return 1', 'return 2']])));
     expect(error).toBeInstanceOf(NoChangeError);

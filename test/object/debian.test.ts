@@ -42,6 +42,21 @@ describe('debianDiff', () => {
   );
 
   it(
+    'takes a directory for the files below it',
+    async () => {
+      const files = ['tools/testing/selftests/mqueue', 'tools/testing/selftests/mqueue/settings'];
+      const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
+      expect(patch.match(/^(?:---|\+\+\+) .*/gm)).toEqual([
+        '--- a/tools/testing/selftests/mqueue/setting',
+        '+++ /dev/null',
+        '--- /dev/null',
+        '+++ b/tools/testing/selftests/mqueue/settings',
+      ]);
+    },
+    MINUTES,
+  );
+
+  it(
     'refuses a path that neither version has',
     async () => {
       const files = ['net/ipv4/no_such_file.c', 'net/ipv4/ip_options.c'];

@@ -1,7 +1,8 @@
 /**
  * What a guest boots into: one initramfs made of two cpio archives.
  *
- * The base holds what is large and rarely changes: busybox, this machine's node and its libraries, 100 MB. It
+ * The base holds what is large and rarely changes: busybox, this machine's node, flock and kmod with their
+ * libraries (what every Debian has, and ksplice calls), 100 MB. It
  * is written once and kept in the cache, named for the path, size and modification time of everything in it
  * (hashing 100 MB each time would cost more than it tells). The second archive holds the rest, is small, and
  * is made for each boot. Both are stored uncompressed: copying from a file that the host has in memory is fast,
@@ -27,6 +28,9 @@ export interface GuestFile {
 }
 
 const BUSYBOX = '/bin/busybox';
+const FLOCK = '/usr/bin/flock';
+const KMOD = '/usr/bin/kmod';
+const KMOD_NAMES = ['insmod', 'rmmod', 'lsmod', 'modprobe', 'modinfo'];
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:unprivileged:/home/user:/bin/sh\n';
 const GROUP = 'root:x:0:\nuser:x:1000:\n';
 const KSPLICE_WRAPPER = '#!/bin/sh\nexec /usr/bin/node /opt/ksplice/ksplice.cjs "$@"\n';
@@ -75,12 +79,14 @@ export async function baseArchive(cacheDir: string): Promise<string> {
   await checkBusybox();
   const programs = new Map([
     ['/usr/bin/node', process.execPath],
-    ['/bin/busybox', BUSYBOX],
+    ['/usr/bin/flock', FLOCK],
+    ['/usr/bin/kmod', KMOD],
   ]);
-  for (const library of await sharedLibraries(process.execPath)) {
-    programs.set(library, library);
+  for (const program of [...programs.values()]) {
+    for (const library of await sharedLibraries(program)) programs.set(library, library);
   }
-  const key = createHash('sha256').update('base archive 1');
+  programs.set('/bin/busybox', BUSYBOX);
+  const key = createHash('sha256').update('base archive 2');
   for (const [path, from] of programs) {
     const { size, mtimeMs } = await stat(from);
     key.update(`\n${path} ${await realpath(from)} ${size} ${mtimeMs}`);
@@ -95,8 +101,11 @@ export async function baseArchive(cacheDir: string): Promise<string> {
   for (const [path, from] of programs) {
     entries.push({ kind: 'file', path, contents: await readFile(from), mode: 0o755 });
   }
+  for (const name of KMOD_NAMES) {
+    entries.push({ kind: 'symlink', path: `/sbin/${name}`, target: '/usr/bin/kmod' });
+  }
   for (const applet of (await output(BUSYBOX, '--list-full')).trim().split('\n')) {
-    if (!programs.has(`/${applet}`)) {
+    if (!programs.has(`/${applet}`) && !KMOD_NAMES.some((name) => applet === `sbin/${name}`)) {
       entries.push({ kind: 'symlink', path: `/${applet}`, target: '/bin/busybox' });
     }
   }
