@@ -4,14 +4,16 @@
  *
  * The format is CommonJS because the single-file executable of Node 20 takes nothing else. A command's
  * modules stay behind the functions that esbuild puts around dynamic imports: `--help` runs none of them.
- * The decoder's WebAssembly is a second file that its JavaScript reads from beside itself; a bundle has
- * no such neighbour, so the bytes go inside as base64.
+ * The decoder is another matter: 900 KB of JavaScript, and WebAssembly in a second file that it reads from
+ * beside itself. Only a mismatch report and `create` need it, while every start would pay for reading it. So
+ * both go inside compressed, as one string that the parser passes over, and are unpacked at first use.
  *
  * Run as a program it builds the bundle: `npx tsx scripts/bundle.ts`.
  */
 import { mkdir, readFile, rename, utimes } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
@@ -22,6 +24,15 @@ export const BUNDLE_PATH: string = join(ROOT, 'dist', 'ksplice.cjs');
 const READ_WASM = "const path = require('path').join(__dirname, 'iced_x86_bg.wasm');";
 const READ_BYTES = "const bytes = require('fs').readFileSync(path);";
 
+/** A CommonJS module that compiles the packed one when it is first required. */
+function unpackAtFirstUse(packed: string): string {
+  return `
+    const source = require('zlib').brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString();
+    const unpacked = { exports: {} };
+    new Function('module', 'exports', 'require', source)(unpacked, unpacked.exports, require);
+    module.exports = unpacked.exports;`;
+}
+
 const inlineDecoder: Plugin = {
   name: 'inline-decoder',
   setup(pluginBuild) {
@@ -31,10 +42,11 @@ const inlineDecoder: Plugin = {
         throw new Error(`${path}: does not load its WebAssembly the way this bundle knows`);
       }
       const wasm = await readFile(join(dirname(path), 'iced_x86_bg.wasm'), 'base64');
-      const contents = source
+      const whole = source
         .replace(READ_WASM, '')
         .replace(READ_BYTES, `const bytes = Buffer.from('${wasm}', 'base64');`);
-      return { contents, loader: 'js' };
+      const packed = brotliCompressSync(whole).toString('base64');
+      return { contents: unpackAtFirstUse(packed), loader: 'js' };
     });
   },
 };
@@ -56,6 +68,9 @@ export async function buildBundle(outputFile: string = BUNDLE_PATH): Promise<str
     target: 'node20.19',
     format: 'cjs',
     banner: { js: '#!/usr/bin/env node' },
+    minify: true,
+    // Errors are printed by their class.
+    keepNames: true,
     legalComments: 'inline',
     logLevel: 'warning',
     plugins: [inlineDecoder],

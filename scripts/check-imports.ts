@@ -7,7 +7,7 @@
  * `export` and has a string after `from`, and `import(` with a string. An import whose specifier is computed
  * escapes that, so it is forbidden.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 
 export interface SourceText {
@@ -173,7 +173,8 @@ function roomOf(path: string): Room | undefined {
 
 /** Reads every TypeScript file of the project. */
 export function readSources(root: string): readonly SourceText[] {
-  return ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
+  const folders = ['src', 'test', 'bench', 'scripts'].filter((folder) => existsSync(join(root, folder)));
+  return folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
       .toSorted()

@@ -8,6 +8,7 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
@@ -32,6 +33,9 @@ example: npm run vm -- --kernel 6.1.0-47-cloud-amd64 --put fix.ksplice --run 'ks
 `;
 
 const HOME = '/root';
+const TTY = '/dev/ttyS0';
+/** The console and the agent's line are two sockets: what left the guest first need not arrive first. */
+const CONSOLE_DELAY_MS = 50;
 const ESCAPE_KEY = 0x1d; // Ctrl-]
 const END_OF_INPUT = '\x04';
 
@@ -112,7 +116,7 @@ async function runCommand(vm: Vm, command: string): Promise<number> {
 /** The shell has its own session (the agent gives every command one), so the console becomes its terminal. */
 async function interactiveShell(vm: Vm): Promise<number> {
   const { stdin, stdout } = process;
-  const size = stdout.isTTY ? `stty rows ${stdout.rows} cols ${stdout.columns} </dev/ttyS0;` : '';
+  const size = stdout.isTTY ? `stty rows ${stdout.rows} cols ${stdout.columns};` : '';
   const stopListening = vm.console.listen((bytes) => stdout.write(bytes));
   const escaped = new Promise<number>((done) => {
     stdin.on('data', (bytes: Buffer) => {
@@ -128,12 +132,20 @@ async function interactiveShell(vm: Vm): Promise<number> {
     stdin.setRawMode(true);
   }
   try {
-    const shell = vm.run(`${size} exec sh </dev/ttyS0 >/dev/ttyS0 2>&1`, {
-      cwd: HOME,
-      timeoutMs: Number.POSITIVE_INFINITY,
-      env: { TERM: process.env['TERM'] ?? 'dumb', PS1: '\\u@\\h:\\w# ' },
+    // Setting the terminal waits until what the shell printed last has left the port.
+    const shell = vm.run(
+      `(${size} exec sh) <${TTY} >${TTY} 2>&1; status=$?; stty sane <${TTY}; exit $status`,
+      {
+        cwd: HOME,
+        timeoutMs: Number.POSITIVE_INFINITY,
+        env: { TERM: process.env['TERM'] ?? 'dumb', PS1: '\\u@\\h:\\w# ' },
+      },
+    );
+    const ended = shell.then(async ({ exitCode }) => {
+      await delay(CONSOLE_DELAY_MS);
+      return exitCode;
     });
-    return await Promise.race([shell.then(({ exitCode }) => exitCode), escaped]);
+    return await Promise.race([ended, escaped]);
   } finally {
     stopListening();
     if (stdin.isTTY) {

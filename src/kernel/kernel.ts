@@ -28,8 +28,13 @@ export interface Kernel {
   readonly release: string;
   /** Reads `size` bytes; a MatchError (no_match) if there is no such memory. */
   read(at: Address, size: number): Uint8Array;
-  /** All symbols of these names, in kallsyms' order, which is the order of addresses for built-in ones. */
-  lookup(names: ReadonlySet<string>): ReadonlyMap<string, readonly KernelSymbol[]>;
+  /**
+   * Looks all of these names up at once: a scan of kallsyms costs the same for one name as for a hundred.
+   * `named` then answers from memory, in kallsyms' order, which is the order of addresses for built-in ones.
+   */
+  prefetch(names: Iterable<string>): void;
+  /** All symbols of this name. */
+  named(name: string): readonly KernelSymbol[];
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */
   describe(at: Address): string | undefined;
   modules(): readonly LoadedModule[];

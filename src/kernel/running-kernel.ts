@@ -43,13 +43,16 @@ export class RunningKernel implements Kernel, Disposable {
     return this.#kcore.read(at, size);
   }
 
-  lookup(names: ReadonlySet<string>): ReadonlyMap<string, readonly KernelSymbol[]> {
+  prefetch(names: Iterable<string>): void {
     const missing = new Set([...names].filter((name) => !this.#found.has(name)));
-    if (missing.size > 0) {
-      const found = findSymbols(this.#symbols(), missing);
-      for (const name of missing) this.#found.set(name, found.get(name) ?? []);
-    }
-    return new Map([...names].map((name) => [name, this.#found.get(name) ?? []]));
+    if (missing.size === 0) return;
+    const found = findSymbols(this.#symbols(), missing);
+    for (const name of missing) this.#found.set(name, found.get(name) ?? []);
+  }
+
+  named(name: string): readonly KernelSymbol[] {
+    this.prefetch([name]);
+    return this.#found.get(name) ?? [];
   }
 
   describe(at: Address): string | undefined {

@@ -11,8 +11,7 @@ import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 
 function candidates(kernel: Kernel, name: string): readonly KernelSymbol[] {
-  const found = kernel.lookup(new Set([name])).get(name) ?? [];
-  return found.filter((symbol) => symbol.module === undefined);
+  return kernel.named(name).filter((symbol) => symbol.module === undefined);
 }
 
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */

@@ -44,10 +44,9 @@ function symbolsOfLoaded(image: ModuleImage): ReadonlyMap<string, Address> {
 }
 
 function symbolsInKallsyms(kernel: Kernel): ReadonlyMap<string, Address> {
-  const found = kernel.lookup(new Set(entryPoints));
   return new Map(
     entryPoints.map((name) => {
-      const symbol = found.get(name)?.find((each) => each.module === CORE_MODULE);
+      const symbol = kernel.named(name).find((each) => each.module === CORE_MODULE);
       if (symbol === undefined) {
         throw new MissingError('core_incompatible', `the loaded core has no ${name}`, {
           hint: 'another module named ksplice is loaded: unload it (rmmod ksplice)',

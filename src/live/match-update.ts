@@ -38,15 +38,11 @@ export function readObjects(update: Update): UpdateObjects {
 export function prefetchSymbols(objects: UpdateObjects, kernel: Kernel): void {
   const pre = objects.units.map((unit) => unit.pre);
   const replacements = objects.units.map((unit) => unit.replacement);
-  kernel.lookup(
-    new Set([
-      ...pre.flatMap(namesToLookUp),
-      ...namesToLink(replacements, objects.stub),
-      ...namesToLink([], objects.core),
-      'ksplice_register',
-      'ksplice_unregister',
-    ]),
-  );
+  kernel.prefetch([
+    ...pre.flatMap(namesToLookUp),
+    ...namesToLink(replacements, objects.stub),
+    ...namesToLink([], objects.core),
+  ]);
 }
 
 /** Throws MatchError (exit 4) with function, offset and both disassemblies at the first mismatch. */

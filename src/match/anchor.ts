@@ -29,12 +29,12 @@ export function functionsOf(object: ObjectFile, section: Section): readonly ElfS
 
 export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel): Anchors {
   const functions = functionsOf(object, section).filter((symbol) => symbol.binding !== STB_WEAK);
-  const found = kernel.lookup(new Set(functions.map((symbol) => symbol.name)));
   let bases: ReadonlySet<Address> | undefined;
   let fallback: readonly Address[] | undefined;
   let missing: string | undefined;
   for (const symbol of functions) {
-    const candidates = (found.get(symbol.name) ?? [])
+    const candidates = kernel
+      .named(symbol.name)
       .filter((each) => each.module === undefined)
       .map((each) => addressAt(each.address, -symbol.value));
     if (candidates.length === 0) missing ??= symbol.name;

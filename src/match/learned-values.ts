@@ -79,7 +79,7 @@ export class LearnedValues {
     if (known !== undefined) {
       return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
     }
-    const candidates = this.#kernel.lookup(new Set([name])).get(name) ?? [];
+    const candidates = this.#kernel.named(name);
     if (candidates.length === 0) {
       return this.#mismatch(name, this.#describe(value), 'a symbol that kallsyms lists', 'failed_to_find');
     }

@@ -37,8 +37,7 @@ export class LiveValues {
 
   /** The only built-in symbol of this name; undefined if there is none, or more than one. */
   address(name: string): Address | undefined {
-    const found = this.#kernel.lookup(new Set([name])).get(name) ?? [];
-    const builtIn = found.filter((symbol) => symbol.module === undefined);
+    const builtIn = this.#kernel.named(name).filter((symbol) => symbol.module === undefined);
     const first = builtIn[0];
     return builtIn.length === 1 ? first?.address : undefined;
   }

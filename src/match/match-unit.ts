@@ -7,7 +7,7 @@
  * Sections that are gone after boot (.init, .exit of built-in code) and what only tables refer to
  * (.altinstr_*) are not compared.
  */
-import { SHF_ALLOC, SHF_EXECINSTR } from '../elf/constants.ts';
+import { SHF_ALLOC, SHF_EXECINSTR, STB_LOCAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -64,9 +64,15 @@ export function matchedSections(object: ObjectFile): readonly Section[] {
   );
 }
 
-/** All names that matching this unit will look up, so that kallsyms is scanned once for many units. */
+/**
+ * All names that matching this unit will look up, so that kallsyms is scanned once for many units. Local
+ * objects are not among them: they are found by where they lie, and thousands are called `__func__.1`.
+ */
 export function namesToLookUp(object: ObjectFile): readonly string[] {
-  return [...liveNames, ...object.symbols.map((symbol) => symbol.name).filter((name) => name !== '')];
+  const asked = object.symbols.filter(
+    ({ name, type, binding }) => name !== '' && (type === STT_FUNC || binding !== STB_LOCAL),
+  );
+  return [...liveNames, ...asked.map(({ name }) => name)];
 }
 
 function toCodeMismatch(
@@ -159,7 +165,7 @@ function symbolMismatch(object: ObjectFile, name: string, found: string, expecte
 
 /** Compares the whole unit; stops at the first mismatch. */
 export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitMismatch {
-  kernel.lookup(new Set(namesToLookUp(object)));
+  kernel.prefetch(namesToLookUp(object));
   const live = new LiveValues(kernel);
   const learned = new LearnedValues(object, kernel);
   const places = rewrittenPlaces(object);

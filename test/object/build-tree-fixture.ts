@@ -88,8 +88,9 @@ int pipe_open(int x)
 	return 0;
 }
 `,
+  'fs/all.h': '#include "rt.c"\n',
   'fs/sched.c':
-    '#include <linux/kernel.h>\n#include "rt.c"\nint sched_tick(void)\n{\n\treturn rt_tick(1);\n}\n',
+    '#include <linux/kernel.h>\n#include "all.h"\nint sched_tick(void)\n{\n\treturn rt_tick(1);\n}\n',
   'fs/rt.c': 'static __attribute__((noinline)) int rt_tick(int x)\n{\n\treturn printk("rt %d", x);\n}\n',
   'fs/nfs.c': 'int nfs_open(void)\n{\n\treturn 1;\n}\n',
   'arch/x86/entry/vdso/clock.c': '#include "../../../../lib/time.c"\n',
