@@ -1,0 +1,223 @@
+/**
+ * From a patch to objects: which units it affects, each compiled before and after.
+ *
+ * The passes, in order: what each file of the patch means (refusals are collected, none is fatal yet);
+ * the patch applied to copies; the units found, with kbuild's help; the copies completed to a tree; and
+ * three compilations a unit. `pre plain` is what the distributor compiled, for matching with the running
+ * kernel; `pre` and `post` have each function and object in its own section, for differencing.
+ */
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import type { CompileCommand } from './compile-command.ts';
+import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
+import { includersOf, readInclusions } from './included-sources.ts';
+import { locateUnits, type UnitPlace } from './locate-units.ts';
+import { mapLimited } from './map-limited.ts';
+import { completeMirror } from './mirror-tree.ts';
+import { applyPatches } from './patch/apply-patch.ts';
+import type { Patch } from './patch/model.ts';
+import { refuseOddPath } from './source-tree.ts';
+import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
+import type { PreparedTree } from './tree.ts';
+
+export interface BuildUnitsOptions {
+  readonly tree: PreparedTree;
+  /** Applied in this order. */
+  readonly patches: readonly Patch[];
+  /** A directory of our own for copies and objects; `mirror` and `units` in it are made anew. */
+  readonly workDir: string;
+  readonly jobs: number;
+  readonly onProgress?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface BuiltUnit {
+  /** `net/ipv4/ip_options.o`. */
+  readonly path: string;
+  /** `net/ipv4/ip_options.c`. */
+  readonly source: string;
+  /** What the unit is part of. */
+  readonly target: 'vmlinux';
+  /** As the distributor compiled it. */
+  readonly prePlain: Uint8Array;
+  /** The same source, with a section for each function and object. */
+  readonly pre: Uint8Array;
+  /** The patched source, compiled as `pre`. */
+  readonly post: Uint8Array;
+}
+
+export interface BuiltUnits {
+  /** Sorted by path. */
+  readonly units: readonly BuiltUnit[];
+  /** What was passed over, and what may matter. */
+  readonly notes: readonly string[];
+  /** The compiler's version text. */
+  readonly compiler: string;
+}
+
+/** A unit that the patch affects, and the patched files that are in it. */
+interface AffectedUnit {
+  readonly source: string;
+  readonly command: CompileCommand;
+  readonly patched: readonly string[];
+}
+
+/**
+ * Builds the objects of every unit that the patches affect.
+ * Throws RefusedError with all refusals in `details.refusals`, NoChangeError if no unit is affected,
+ * FormatError if the patch does not apply or does not compile.
+ */
+export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits> {
+  const { tree, patches } = options;
+
+  // What each file of the patch means, by its path. Goes on past refusals, so that all are reported.
+  const touched = classifyFiles(patches);
+
+  // Apply the patch to copies, in a directory that holds nothing else: patch(1) must not meet a link.
+  const mirror = await makeDirectory(options.workDir, 'mirror');
+  const applied = await applyPatches(patches, tree.source, mirror);
+
+  // Find the units that the patched files are part of.
+  const found = await findAffectedUnits(options, touched.sources);
+  const notes = [...tree.notes, ...touched.notes, ...applied.notes, ...found.notes];
+  throwRefusals([...touched.refusals, ...found.refusals]);
+  if (found.units.length === 0) {
+    throw new NoChangeError('no_change', 'the patch touches no code of this kernel', { details: { notes } });
+  }
+
+  // Compile them, before and after.
+  await completeMirror(mirror, tree.source, applied.paths);
+  const units = await compileUnits(options, found.units, mirror);
+  return { units, notes, compiler: tree.compiler };
+}
+
+/** An empty directory `name` in `parent`; its path has no symbolic link in it. */
+async function makeDirectory(parent: string, name: string): Promise<string> {
+  await mkdir(parent, { recursive: true });
+  const directory = path.join(await realpath(parent), name);
+  refuseOddPath(directory);
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory);
+  return directory;
+}
+
+/** The three objects of each unit, in this order. */
+const variants = [
+  { name: 'pre-plain', side: 'pre', flags: [] },
+  { name: 'pre', side: 'pre', flags: sectionFlags },
+  { name: 'post', side: 'post', flags: sectionFlags },
+] as const;
+
+async function compileUnits(
+  options: BuildUnitsOptions,
+  affected: readonly AffectedUnit[],
+  mirror: string,
+): Promise<readonly BuiltUnit[]> {
+  const { tree, jobs, onProgress, signal } = options;
+  const outputs = await makeDirectory(options.workDir, 'units');
+  const tasks = affected.flatMap((unit) => variants.map((variant) => ({ unit, variant })));
+  let done = 0;
+  const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
+    const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
+    await mkdir(path.dirname(output), { recursive: true });
+    const root = variant.side === 'post' ? mirror : tree.source;
+    const { side, flags } = variant;
+    const object = await compileUnit(tree, { command: unit.command, root, side, flags, output }, signal);
+    if (variant.side === 'post') checkPatchedFiles(unit, object, tree.source, mirror);
+    done += 1;
+    onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
+    return object.bytes;
+  });
+  return affected.map((unit, index): BuiltUnit => {
+    const [prePlain, pre, post] = objects.slice(index * variants.length, (index + 1) * variants.length);
+    if (prePlain === undefined || pre === undefined || post === undefined) {
+      throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
+    }
+    return { path: unit.command.object, source: unit.source, target: 'vmlinux', prePlain, pre, post };
+  });
+}
+
+async function findAffectedUnits(
+  options: BuildUnitsOptions,
+  sources: readonly string[],
+): Promise<{
+  readonly units: readonly AffectedUnit[];
+  readonly refusals: readonly Refusal[];
+  readonly notes: readonly string[];
+}> {
+  if (sources.length === 0) return { units: [], refusals: [], notes: [] };
+  const { tree, onProgress } = options;
+  const inclusions = await readInclusions(tree, onProgress);
+  const includers = new Map(sources.map((source) => [source, includersOf(source, inclusions)]));
+  const candidates = [...sources, ...[...includers.values()].flat()].filter((file) => file.endsWith('.c'));
+  const places = await locateUnits(tree, [...new Set(candidates)], options);
+
+  const refusals: Refusal[] = [];
+  const notes: string[] = [];
+  const patchedIn = new Map<string, string[]>();
+  for (const source of sources) {
+    const inclusion = (includers.get(source) ?? [])
+      .map(refusedInclusion)
+      .find((reason) => reason !== undefined);
+    if (inclusion !== undefined) {
+      refusals.push({ file: source, message: `${source} ${inclusion}` });
+      continue;
+    }
+    const units = [source, ...(includers.get(source) ?? [])].filter(
+      (file) => places.get(file)?.kind === 'unit',
+    );
+    if (units.length === 0) notes.push(`${source}: ignored: not in this configuration`);
+    for (const unit of units) {
+      const place = places.get(unit);
+      const module = place?.kind === 'unit' ? place.command.module : undefined;
+      if (module === undefined) patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
+      else
+        refusals.push({
+          file: source,
+          message: `${source} is part of the module ${module}: modules are not supported in this version`,
+        });
+    }
+  }
+  const units = [...patchedIn]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([source, patched]): AffectedUnit[] => {
+      const place: UnitPlace | undefined = places.get(source);
+      return place?.kind === 'unit' ? [{ source, command: place.command, patched }] : [];
+    });
+  return { units, refusals, notes };
+}
+
+/** One refusal is thrown for all: the author should see the whole list at once. */
+function throwRefusals(refusals: readonly Refusal[]): void {
+  const unique = [...new Map(refusals.map((one) => [one.message, one])).values()];
+  const [first, ...rest] = unique;
+  if (first === undefined) return;
+  throw new RefusedError(
+    'refused',
+    rest.length === 0
+      ? first.message
+      : `${unique.length} refusals:\n${unique.map((one) => `  ${one.message}`).join('\n')}`,
+    { details: { refusals: unique } },
+  );
+}
+
+/**
+ * The compiler's word on what it read: the post object must be made of the patched files and of no
+ * original of them. Anything else would be an update that lacks its fix.
+ */
+function checkPatchedFiles(unit: AffectedUnit, object: UnitObject, source: string, mirror: string): void {
+  for (const file of unit.patched) {
+    const isPatched = object.dependencies.has(path.join(mirror, file));
+    const isOriginal = object.dependencies.has(path.join(source, file));
+    if (isOriginal || (!isPatched && file === unit.source)) {
+      throw new RefusedError(
+        'refused',
+        `${unit.command.object} includes ${file} in a way that is not followed`,
+        {
+          details: { unit: unit.command.object, file },
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { readFile, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { FormatError, MissingError } from '../diagnostics/error.ts';
+import { run } from '../process/run.ts';
+import { type CompileCommand, replayCommands } from './compile-command.ts';
+import { inCleanEnvironment } from './kbuild.ts';
+import type { PreparedTree } from './tree.ts';
+
+/** One object to make. */
+export interface UnitBuild {
+  readonly command: CompileCommand;
+  /** The tree to take sources from: the original, or a mirror of it. */
+  readonly root: string;
+  /** `pre` compiles what the distributor compiled, `post` what the patch made of it. */
+  readonly side: 'pre' | 'post';
+  readonly flags: readonly string[];
+  /** The object's path without `.o`; the list of dependencies goes beside it. */
+  readonly output: string;
+}
+
+export interface UnitObject {
+  readonly bytes: Uint8Array;
+  /** Real paths of all files that the compiler read. */
+  readonly dependencies: ReadonlySet<string>;
+}
+
+const MESSAGE_LINES = 20;
+
+/** A function or an object in a section of its own: what differencing needs. */
+export const sectionFlags = ['-ffunction-sections', '-fdata-sections'] as const;
+
+/**
+ * Compiles a unit, objtool's pass included.
+ * Throws FormatError `compile_failed` for the post side, MissingError for the pre side.
+ */
+export async function compileUnit(
+  tree: PreparedTree,
+  build: UnitBuild,
+  signal?: AbortSignal,
+): Promise<UnitObject> {
+  const output = `${build.output}.o`;
+  const list = `${build.output}.d`;
+  const commands = replayCommands(build.command, tree.source, {
+    output,
+    dependencies: list,
+    root: build.root,
+    flags: build.flags,
+  });
+  for (const command of commands) {
+    const result = await run(inCleanEnvironment(command), {
+      cwd: tree.buildDir,
+      okExitCodes: Array.from({ length: 256 }, (_, status) => status),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (result.exitCode !== 0) throw compileFailure(build, result.stderr, result.exitCode);
+  }
+  const dependencies = await readDependencies(list, tree.buildDir);
+  return { bytes: await readFile(output), dependencies };
+}
+
+/** The compiler's own words, with the paths that the author knows. */
+function compileFailure(build: UnitBuild, stderr: string, status: number): FormatError | MissingError {
+  const unit = build.command.object;
+  const lines = stderr.replaceAll(`${build.root}/`, '').trimEnd().split('\n');
+  const shown = lines.slice(0, MESSAGE_LINES).join('\n');
+  const text = shown === '' ? `exit status ${status}` : shown;
+  const details = { unit, output: lines };
+  return build.side === 'post'
+    ? new FormatError('compile_failed', `${unit}: does not compile with the patch:\n${text}`, { details })
+    : new MissingError('command_failed', `${unit}: does not compile before the patch:\n${text}`, {
+        hint: 'is this the source that the configuration belongs to?',
+        details,
+      });
+}
+
+/** Reads a make rule `x.o: a.c b.h \`, as gcc writes it. */
+async function readDependencies(list: string, cwd: string): Promise<ReadonlySet<string>> {
+  const text = (await readFile(list, 'utf8')).replaceAll('\\\n', ' ');
+  const names = text
+    .slice(text.indexOf(': ') + 2)
+    .split(/\s+/)
+    .filter((name) => name !== '');
+  const real = await Promise.all(names.map((name) => realpath(path.resolve(cwd, name)).catch(() => name)));
+  return new Set(real);
+}

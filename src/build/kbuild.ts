@@ -1,0 +1,64 @@
+/**
+ * Calling kbuild, always the same way.
+ *
+ * What decides about code must come from the source tree and its configuration only. So variables of
+ * the caller's environment that kbuild or the compiler would obey are removed, the compiler is named,
+ * and what a build writes down about itself (time, user, host) is fixed: the same inputs give the
+ * same bytes.
+ *
+ * Everything is built out of tree (O=), and the source tree is never written to: kbuild itself refuses O=
+ * for a tree that was built in place.
+ */
+import { type RunOptions, type RunResult, run } from '../process/run.ts';
+
+/** A source tree together with the directory that it is built in. */
+export interface KbuildDirs {
+  /** Absolute, with no symbolic link in it. */
+  readonly source: string;
+  readonly buildDir: string;
+  /** `6.1.0-47-cloud-amd64`. */
+  readonly release: string;
+  /** The compiler's command: `gcc-12`. */
+  readonly cc: string;
+}
+
+/** Environment variables that change what make, kbuild or gcc do. */
+const influential =
+  /^(?:MAKEFLAGS|MFLAGS|GNUMAKEFLAGS|MAKELEVEL|MAKEFILES|MAKEOVERRIDES|KBUILD_\w+|KCONFIG_\w+|KCFLAGS|KAFLAGS|KCPPFLAGS|KERNELRELEASE|LOCALVERSION|EXTRAVERSION|ARCH|SUBARCH|SRCARCH|CROSS_COMPILE\w*|LLVM\w*|CC|CPP|LD|AS|AR|NM|OBJCOPY|OBJDUMP|STRIP|PAHOLE|HOST\w+|[A-Z]*CFLAGS|LDFLAGS|CPPFLAGS|C|M|O|V|W|CPATH|C_INCLUDE_PATH|COMPILER_PATH|LIBRARY_PATH|GCC_EXEC_PREFIX|DEPENDENCIES_OUTPUT|SUNPRO_DEPENDENCIES|SOURCE_DATE_EPOCH)$/;
+
+/** `argv` run without those variables; as it is where none is set. */
+export function inCleanEnvironment(
+  argv: readonly [string, ...string[]],
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): readonly [string, ...string[]] {
+  const removed = Object.keys(environment)
+    .filter((name) => influential.test(name))
+    .flatMap((name) => ['-u', name]);
+  return removed.length === 0 ? argv : ['env', ...removed, ...argv];
+}
+
+/** Runs make for `targets` in the build directory. Throws CommandError as `run` does. */
+export function runKbuild(
+  dirs: KbuildDirs,
+  targets: readonly string[],
+  options: RunOptions & { readonly jobs: number },
+): Promise<RunResult> {
+  const { jobs, ...rest } = options;
+  return run(
+    inCleanEnvironment([
+      'make',
+      '-C',
+      dirs.source,
+      `-j${jobs}`,
+      `O=${dirs.buildDir}`,
+      `KERNELRELEASE=${dirs.release}`,
+      `CC=${dirs.cc}`,
+      `HOSTCC=${dirs.cc}`,
+      'KBUILD_BUILD_TIMESTAMP=@0',
+      'KBUILD_BUILD_USER=ksplice',
+      'KBUILD_BUILD_HOST=ksplice',
+      ...targets,
+    ]),
+    rest,
+  );
+}

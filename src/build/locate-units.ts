@@ -1,0 +1,166 @@
+/**
+ * Which unit a source file is, in this configuration, and how it is compiled.
+ *
+ * Only kbuild knows: object lists are make variables, built up through the Makefiles of all directories
+ * above. Asked for `PATH.o` it compiles the file even where no list has it, so compiling is no answer. But a
+ * message that it prints before it compiles can be replaced from the command line, and is expanded in
+ * the very place where the lists are known: there it is asked whether the object is in one of them.
+ *
+ * The answer depends on what the prepared tree's key stands for, and is kept beside the tree.
+ */
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { MissingError } from '../diagnostics/error.ts';
+import { type CompileCommand, parseCommandFile } from './compile-command.ts';
+import { withFileLock } from './file-lock.ts';
+import { runKbuild } from './kbuild.ts';
+import type { PreparedTree } from './tree.ts';
+
+export type UnitPlace =
+  /** Part of vmlinux, or of the module that its command names. */
+  | { readonly kind: 'unit'; readonly command: CompileCommand }
+  /** Not in this configuration. */
+  | { readonly kind: 'absent' };
+
+export interface LocateOptions {
+  readonly jobs: number;
+  readonly onProgress?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What is kept: the line of the `.cmd` file, or nothing for an object in no list. */
+interface Stored {
+  readonly command: string | undefined;
+}
+
+/**
+ * Printed in place of `  CC      fs/pipe.o`. `real-obj-y` has what vmlinux is made of, `real-obj-m` what
+ * modules are made of (composite ones taken apart), `lib-y` what goes into the archives that vmlinux is
+ * linked with.
+ */
+const question =
+  'quiet_cmd_cc_o_c=KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
+
+/** The object of a source file: `fs/pipe.c` to `fs/pipe.o`. */
+export function objectOf(source: string): string {
+  return source.replace(/\.c$/, '.o');
+}
+
+/**
+ * Finds all `sources` (paths in the tree, `.c`).
+ * Throws MissingError if a unit of this configuration does not compile as it is.
+ */
+export async function locateUnits(
+  tree: PreparedTree,
+  sources: readonly string[],
+  options: LocateOptions,
+): Promise<ReadonlyMap<string, UnitPlace>> {
+  const places = new Map<string, UnitPlace>();
+  const recall = async (): Promise<readonly string[]> => {
+    const unknown: string[] = [];
+    for (const source of sources) {
+      const stored = await readStored(tree, source);
+      if (stored === undefined) unknown.push(source);
+      else places.set(source, placeOf(source, stored));
+    }
+    return unknown;
+  };
+  if ((await recall()).length > 0) {
+    await withFileLock(
+      tree.lockFile,
+      async () => {
+        const unknown = await recall();
+        if (unknown.length > 0) await askKbuild(tree, unknown, options);
+      },
+      () => options.onProgress?.('waiting for another ksplice that builds in the same tree'),
+      options.signal,
+    );
+    await recall();
+  }
+  return places;
+}
+
+async function askKbuild(
+  tree: PreparedTree,
+  sources: readonly string[],
+  options: LocateOptions,
+): Promise<void> {
+  options.onProgress?.(
+    sources.length === 1
+      ? `asking kbuild about ${sources[0] ?? ''}`
+      : `asking kbuild about ${sources.length} files`,
+  );
+  const objects = sources.map(objectOf);
+  // What is up to date would not be compiled, and so nothing printed about it.
+  for (const object of objects) {
+    await rm(path.join(tree.buildDir, object), { force: true });
+    await rm(commandFile(tree, object), { force: true });
+  }
+  const answers = new Map<string, string>();
+  const result = await runKbuild(tree, ['--keep-going', question, 'V=0', ...objects], {
+    jobs: options.jobs,
+    logFile: tree.logFile,
+    okExitCodes: [0, 1, 2],
+    onLine: (line) => {
+      const found = /^\s*KSPLICE-UNIT (\S+) (\S+)$/.exec(line);
+      if (found?.[1] !== undefined && found[2] !== undefined) answers.set(found[1], found[2]);
+    },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  for (const source of sources) {
+    const object = objectOf(source);
+    const text = await readFile(commandFile(tree, object), 'utf8').catch(() => undefined);
+    const isListed = answers.get(object) === 'listed';
+    if (!answers.has(object) && !result.stderr.includes(`No rule to make target '${object}'`)) {
+      throw notCompiled(tree, source, result.stderr, 'kbuild said nothing about it');
+    }
+    if (isListed && text === undefined)
+      throw notCompiled(tree, source, result.stderr, 'it does not compile as it is');
+    await writeStored(tree, source, { command: isListed ? text?.split('\n')[0] : undefined });
+  }
+}
+
+function notCompiled(tree: PreparedTree, source: string, output: string, reason: string): MissingError {
+  const lines = output
+    .split('\n')
+    .filter((line) => line.includes(source.slice(0, -2)) || /error:/.test(line));
+  return new MissingError(
+    'command_failed',
+    `${source}: ${reason}${lines[0] === undefined ? '' : `: ${lines[0].trim()}`}`,
+    {
+      hint: `this is the source before the patch; the whole output is in ${tree.logFile}`,
+      details: { source, output: lines.slice(0, 40) },
+    },
+  );
+}
+
+function placeOf(source: string, stored: Stored): UnitPlace {
+  if (stored.command === undefined) return { kind: 'absent' };
+  const command = parseCommandFile(stored.command, objectOf(source));
+  return command === undefined ? { kind: 'absent' } : { kind: 'unit', command };
+}
+
+/** `fs/pipe.o` to `BUILD/fs/.pipe.o.cmd`. */
+function commandFile(tree: PreparedTree, object: string): string {
+  return path.join(tree.buildDir, path.dirname(object), `.${path.basename(object)}.cmd`);
+}
+
+function storedFile(tree: PreparedTree, source: string): string {
+  return path.join(tree.buildDir, '.ksplice', 'units', `${source}.json`);
+}
+
+async function readStored(tree: PreparedTree, source: string): Promise<Stored | undefined> {
+  const text = await readFile(storedFile(tree, source), 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const value: unknown = JSON.parse(text);
+  const command =
+    typeof value === 'object' && value !== null && 'command' in value ? value.command : undefined;
+  return { command: typeof command === 'string' ? command : undefined };
+}
+
+async function writeStored(tree: PreparedTree, source: string, stored: Stored): Promise<void> {
+  const file = storedFile(tree, source);
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(`${file}.new`, `${JSON.stringify(stored)}\n`);
+  await rename(`${file}.new`, file);
+}

@@ -1,0 +1,95 @@
+/**
+ * What each file that a patch names means for a running kernel, told from its path alone.
+ *
+ * A `.c` file may be a unit of this configuration: kbuild decides that later. Headers, assembly, build
+ * rules and files that appear or vanish change code in ways that are not followed here, so they are
+ * refused rather than passed over: an update that leaves half of a fix out is worse than none. What never
+ * reaches the kernel's code is passed over, with a note.
+ */
+import type { Patch, PatchFile } from './patch/model.ts';
+
+export interface TouchedFiles {
+  /** `.c` files that are changed and may be units; each once. */
+  readonly sources: readonly string[];
+  /** Why the patch is not safe to take; empty if it is, as far as paths tell. */
+  readonly refusals: readonly Refusal[];
+  readonly notes: readonly string[];
+}
+
+export interface Refusal {
+  readonly file: string;
+  /** A sentence that begins with the file's name. */
+  readonly message: string;
+}
+
+/** Directories whose contents are not part of a kernel image or module. */
+const outside = /^(?:Documentation|LICENSES|tools|scripts|samples|usr|\.github)\//;
+
+/** Code of architectures that an x86 kernel does not have. */
+const otherArchitecture = /^arch\/(?!x86\/)[^/]+\//;
+
+const noCode =
+  /(?:^|\/)(?:Kconfig[^/]*|MAINTAINERS|CREDITS|COPYING|README[^/]*|\.[^/]+)$|\.(?:rst|txt|md|yaml|dts|dtsi)$/;
+
+/** Code that the kernel carries and does not run as its own: its text is data, elsewhere or gone. */
+const special: readonly (readonly [RegExp, string])[] = [
+  [/^arch\/x86\/entry\/vdso\//, 'is part of the vDSO, which is mapped into processes'],
+  [/^arch\/x86\/(?:boot|realmode|purgatory)\//, 'runs before or outside the kernel'],
+  [/^(?:arch\/x86\/kernel\/asm-offsets[^/]*|kernel\/bounds)\.c$/, 'makes a header that all units include'],
+];
+
+/**
+ * Why a C file must not be patched that `includer` includes although it is no unit: a sentence about the
+ * file, without its name. Undefined where that inclusion does not matter: boot code has run already.
+ */
+export function refusedInclusion(includer: string): string | undefined {
+  if (includer.startsWith('arch/x86/entry/vdso/')) {
+    return `is included by ${includer}, part of the vDSO, which is mapped into processes: not supported`;
+  }
+  if (includer.endsWith('.S')) return `is included by ${includer}, which is assembly: not supported`;
+  return undefined;
+}
+
+export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
+  const sources = new Set<string>();
+  const refusals: Refusal[] = [];
+  const notes = new Set<string>();
+  for (const file of patches.flatMap((patch) => patch.files)) {
+    const verdict = classify(file);
+    if (verdict.kind === 'source') sources.add(file.path);
+    else if (verdict.kind === 'ignored') notes.add(`${file.path}: ignored: ${verdict.reason}`);
+    else refusals.push({ file: file.path, message: `${file.path} ${verdict.reason}` });
+  }
+  return { sources: [...sources], refusals, notes: [...notes] };
+}
+
+type Verdict =
+  | { readonly kind: 'source' }
+  | { readonly kind: 'ignored'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+function ignored(reason: string): Verdict {
+  return { kind: 'ignored', reason };
+}
+
+function refused(reason: string): Verdict {
+  return { kind: 'refused', reason };
+}
+
+function classify(file: PatchFile): Verdict {
+  const { path, kind } = file;
+  if (outside.test(path) || noCode.test(path)) return ignored('no kernel code');
+  if (otherArchitecture.test(path)) return ignored('code of another architecture');
+  if (kind === 'mode') return ignored('its permissions change, not its contents');
+  if (kind === 'renamed') return refused(`is renamed from ${file.oldPath ?? 'another name'}: not supported`);
+  if (kind === 'copied') return refused(`is copied from ${file.oldPath ?? 'another file'}: not supported`);
+  if (kind === 'binary') return refused('is changed as a binary file: not supported');
+  if (kind === 'new') return refused('is a new file: not supported in this version');
+  if (kind === 'deleted') return refused('is deleted: not supported in this version');
+  const found = special.find(([pattern]) => pattern.test(path));
+  if (found !== undefined) return refused(`${found[1]}: not supported`);
+  if (path.endsWith('.c')) return { kind: 'source' };
+  if (path.endsWith('.h')) return refused('is a header: headers are not supported in this version');
+  if (path.endsWith('.S')) return refused('is assembly: not supported in this version');
+  return refused('is neither C nor known to be without effect: not supported');
+}
