@@ -130,11 +130,10 @@ static void ksplice_scan_stack(struct ksplice_switch *sw, struct task_struct *ta
 	}
 }
 
-/* Report nothing until the whole unwind was reliable: an unreliable one is
- * followed by a scan, which finds the same and more.  Two passes cost less than
- * a buffer of unknown size.
+/* What an unwind finds counts even if it turns out unreliable later: a scan then
+ * follows, and a task that is called busy without need costs only a retry.
  */
-static bool ksplice_unwind(struct ksplice_switch *sw, struct task_struct *task, bool report)
+static bool ksplice_unwind(struct ksplice_switch *sw, struct task_struct *task)
 {
 	struct unwind_state state;
 
@@ -152,8 +151,7 @@ static bool ksplice_unwind(struct ksplice_switch *sw, struct task_struct *task, 
 		/* Generated code that the kernel does not know to be text. */
 		if (!addr)
 			return false;
-		if (report)
-			ksplice_check_address(sw, task, addr);
+		ksplice_check_address(sw, task, addr);
 	}
 	return !unwind_error(&state);
 }
@@ -173,9 +171,7 @@ static void ksplice_check_stack(struct ksplice_switch *sw, struct task_struct *t
 	 */
 	hooked = READ_ONCE(task->rethooks.first);
 #endif
-	if (!hooked && ksplice_unwind(sw, task, false))
-		ksplice_unwind(sw, task, true);
-	else
+	if (hooked || !ksplice_unwind(sw, task))
 		ksplice_scan_stack(sw, task, sp);
 }
 

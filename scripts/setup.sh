@@ -13,8 +13,11 @@ PACKAGES='
 	busybox-static qemu-system-x86
 '
 
+# fail MESSAGE [LINE]...: further lines can be pasted as they are.
 fail() {
-	printf 'setup: %s\n' "$@" >&2
+	printf 'setup: %s\n' "$1" >&2
+	shift
+	[ $# -eq 0 ] || printf '%s\n' "$@" >&2
 	exit 69
 }
 
@@ -42,7 +45,7 @@ install_packages() {
 	[ -n "$missing" ] || return 0
 	install="apt-get install -y --no-install-recommends$missing"
 	if [ "$(id -u)" -ne 0 ]; then
-		fail 'packages are missing, and only root can install them. Run:' "  sudo sh -c 'apt-get update && $install'"
+		fail 'packages are missing, and only root can install them. Run:' "sudo sh -c 'apt-get update && $install'"
 	fi
 	echo "setup: installing$missing"
 	export DEBIAN_FRONTEND=noninteractive

@@ -4,6 +4,7 @@
  * a constant table that only functions of this unit name, and that holds no pointers but to text, has no
  * state and no identity anybody could see; the new one is copied, and whoever uses it is replaced.
  */
+import { staticCallText } from '../kernel/tables/static-calls.ts';
 import { isCopyableConstant } from './base-name.ts';
 import { type Comparison, compareContents } from './compare-items.ts';
 import { isAmbiguous } from './correlate.ts';
@@ -92,7 +93,7 @@ function describeNew(comparison: Comparison, item: UnitItem): Diagnostic[] {
   const { pre, post, correlation } = comparison;
   const { path } = post.unit.object;
   const location = { unit: path, section: item.section.name, symbol: item.name };
-  if (item.sectionClass === 'table') {
+  if (item.section.name === staticCallText.section) {
     const message = `${path}: ${item.name}: the patch adds a static call`;
     const hint = 'a new static call cannot be made in a module; call through a pointer instead';
     return [{ code: 'static_call_added', severity: 'error', message, location, hint }];

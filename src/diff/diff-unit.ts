@@ -59,7 +59,7 @@ function raiseLoneInit(diagnostics: readonly Diagnostic[], nothingElse: boolean)
 export function diffUnit(pre: ObjectFile, post: ObjectFile): UnitChange {
   const { comparison, data } = compareUnits(pre, post);
   const functions = functionChanges(comparison);
-  const nothingElse = functions.replaced.length === 0 && functions.newFunctions.length === 0;
+  const nothingElse = functions.replaced.length === 0;
   return {
     replaced: functions.replaced,
     newFunctions: functions.newFunctions,

@@ -22,7 +22,10 @@ const transient: readonly RegExp[] = [
   /^_?dev_(?:printk|emerg|alert|crit|err|warn|notice|info|dbg)(?:_probe)?$/,
   /^__(?:dynamic_(?:pr_debug|dev_dbg|netdev_dbg|ibdev_dbg))$/,
   /^netdev_(?:printk|emerg|alert|crit|err|warn|notice|info)$/,
-  /^(?:__ext4|ext4|btrfs|_btrfs|__nd|__fs|fs|inv)_?[a-z_]*(?:printk|error|warning|msg|err|warn|info|log|logfc)$/,
+  /^(?:__|_)?(?:ext4|btrfs|xfs|nd|fs|inv)_[a-z_]*(?:printk|error|warning|msg|err|warn|info|log|logfc)(?:_[a-z]+)?$/,
+  /^__btrfs_(?:abort_transaction|handle_fs_error|panic)$|^skb_panic$/,
+  // The name is formatted into memory of their own.
+  /^kobject_(?:init_and_add|set_name|add|create_and_add)$|^dev_set_name$|^kthread_create_on_node$/,
   /^v?s[cn]*printf$|^k(?:v?asprintf|strdup|memdup|strndup)(?:_const)?$/,
   /^seq_(?:printf|puts|write|puts_.*|put_.*)$|^sysfs_emit(?:_at)?$/,
   /^(?:str|mem)[a-z]*$|^__?(?:str|mem)[a-z]*$|^match_string$|^sysfs_streq$/,

@@ -126,6 +126,24 @@ function newFunctions(
   return { functions, diagnostics };
 }
 
+/** New functions that somebody can come to: global ones, and those that kept code names. */
+function reachable(side: UnitSide, fresh: readonly UnitItem[], roots: readonly UnitItem[]): UnitItem[] {
+  const wanted = new Set(fresh);
+  const seen = new Set<UnitItem>();
+  const queue = [...roots, ...fresh.filter((item) => item.scope === 'global')];
+  for (let item = queue.pop(); item !== undefined; item = queue.pop()) {
+    if (seen.has(item)) continue;
+    seen.add(item);
+    for (const { target } of usesOf(side, item)) {
+      if (target.kind !== 'item') continue;
+      // Objects may be new, too; existing ones name no new function, or they would be changed.
+      const isPart = target.item.kind === 'object' || coldParent(target.item.name) !== undefined;
+      if (isPart || wanted.has(target.item)) queue.push(target.item);
+    }
+  }
+  return fresh.filter((item) => seen.has(item));
+}
+
 /** Pass 4: which functions are changed, new, gone. */
 export function functionChanges(comparison: Comparison): FunctionChanges {
   const { pre, post, correlation } = comparison;
@@ -160,7 +178,8 @@ export function functionChanges(comparison: Comparison): FunctionChanges {
   }
 
   const fresh = newFunctions(comparison, postNames);
-  for (const item of fresh.functions) kept.push(item, ...(postCold.get(item) ?? []));
+  const added = reachable(post, fresh.functions, kept);
+  for (const item of added) kept.push(item, ...(postCold.get(item) ?? []));
   const removed = [...new Set(preNames.values())].filter(
     (item) => !correlation.postOf.has(item) && wholeOf(preNames, item) === item,
   );
@@ -172,7 +191,7 @@ export function functionChanges(comparison: Comparison): FunctionChanges {
   const wholes = [...postNames.values()].filter((item) => wholeOf(postNames, item) === item);
   return {
     replaced,
-    newFunctions: fresh.functions.map((item) => ({
+    newFunctions: added.map((item) => ({
       name: item.name,
       post: itemPart(item),
       postCold: (postCold.get(item) ?? []).map(itemPart),

@@ -1,4 +1,4 @@
-import { STB_LOCAL, STT_FUNC, STT_OBJECT } from '../elf/constants.ts';
+import { STB_LOCAL, STT_FUNC, STT_NOTYPE, STT_OBJECT } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import type { SectionClass } from '../kernel/tables/classify-section.ts';
 import { staticCallText } from '../kernel/tables/static-calls.ts';
@@ -19,8 +19,10 @@ function kindOf(
 ): UnitItem['kind'] | undefined {
   if (textClasses.has(sectionClass)) return symbol.type === STT_FUNC ? 'function' : undefined;
   if (dataClasses.has(sectionClass)) return symbol.type === STT_OBJECT ? 'object' : undefined;
-  // A static call's trampoline: nothing to replace, but code names it.
+  // A static call's trampoline, a list of BTF numbers: nothing to replace, but code names them.
   if (section.name === staticCallText.section && symbol.type === STT_FUNC) return 'object';
+  const isList = symbol.type === STT_NOTYPE || symbol.type === STT_OBJECT;
+  if (section.name === '.BTF_ids' && isList && !symbol.name.startsWith('__BTF_ID__')) return 'object';
   return undefined;
 }
 

@@ -126,7 +126,7 @@ function readHeader(
       hint: 'use the version of ksplice that made this update',
     });
   }
-  if ( text(header, 345, 155) !== '') {
+  if (!isMemberName(name) || text(header, 345, 155) !== '') {
     throw malformedUpdate(file, at, `member ${quoted(name)}`, 'a member that an update file has');
   }
   const size = octalSize(header, name, file);

@@ -118,6 +118,10 @@ describe('readUpdate', () => {
       await refusal(whole.subarray(0, length));
     }
     await refusal(whole.subarray(0, -1));
+    const core = members.find(({ name }) => name === 'core.o')?.offset ?? 0;
+    const error = await refusal(whole.subarray(0, core + 512 + 700));
+    expect(error.message).toContain('core.o: found 700 bytes left in the file, expected 2048');
+    expect(error.hint).toContain('cut short');
   });
 
   it('refuses anything behind the end', async () => {
@@ -147,6 +151,9 @@ describe('readUpdate', () => {
           const altered = new Uint8Array(whole);
           altered[offset + place] = (altered[offset + place] ?? 0) ^ flip;
           const error = await refusal(altered);
+          if (place === 136) {
+            expect(error.message).toContain('checksum');
+          }
           if (place === 512) {
             expect(error.message).toContain(name.startsWith('manifest') ? 'manifest.' : name);
           }

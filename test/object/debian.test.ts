@@ -16,42 +16,38 @@ const RELEASE = '6.1.0-47-cloud-amd64';
 const MINUTES = 10 * 60_000;
 
 describe('debianDiff', () => {
-  it(
-    'gives the fix of one file between two releases',
-    async () => {
-      const files = ['./net/ipv4/ip_options.c'];
-      const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
-      expect(patch.startsWith('--- a/net/ipv4/ip_options.c\n+++ b/net/ipv4/ip_options.c\n@@ -')).toBe(true);
-      expect(patch).toContain('\n+\tif (opt->opt.srr && !ns_capable(net->user_ns, CAP_NET_RAW)) {\n');
-      expect(patch.match(/^--- /gm)).toHaveLength(1);
-      expect(await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files })).toBe(patch);
-      expect(await debianDiff('6.1.170-3', '6.1.170-3', { cacheDir: CACHE, files })).toBe('');
-    },
-    MINUTES,
-  );
+  // One list for most tests: unless the tree is unpacked, each list is a pass over an archive of 1.4 GB.
+  const files = [
+    './net/ipv4/ip_options.c',
+    'include/linux/types.h',
+    'tools/testing/selftests/mqueue',
+    'tools/testing/selftests/mqueue/settings',
+  ];
 
   it(
-    'shows a file that one version lacks as new, and a file that did not change not at all',
+    'gives the fix of one file, a renamed file in a directory as old and new, and nothing for what did not change',
     async () => {
-      const files = ['tools/testing/selftests/mqueue/settings', 'include/linux/types.h'];
-      const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
-      expect(patch.startsWith(`--- /dev/null\n+++ b/${files[0] ?? ''}\n@@ -0,0 +1`)).toBe(true);
-      expect(patch.match(/^--- /gm)).toHaveLength(1);
-    },
-    MINUTES,
-  );
-
-  it(
-    'takes a directory for the files below it',
-    async () => {
-      const files = ['tools/testing/selftests/mqueue', 'tools/testing/selftests/mqueue/settings'];
       const patch = await debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
       expect(patch.match(/^(?:---|\+\+\+) .*/gm)).toEqual([
+        '--- a/net/ipv4/ip_options.c',
+        '+++ b/net/ipv4/ip_options.c',
         '--- a/tools/testing/selftests/mqueue/setting',
         '+++ /dev/null',
         '--- /dev/null',
         '+++ b/tools/testing/selftests/mqueue/settings',
       ]);
+      expect(patch).toContain('\n+\tif (opt->opt.srr && !ns_capable(net->user_ns, CAP_NET_RAW)) {\n');
+    },
+    MINUTES,
+  );
+
+  it(
+    'gives the same text again, and none between equal versions',
+    async () => {
+      const options = { cacheDir: CACHE, files };
+      const patch = await debianDiff('6.1.170-3', '6.1.176-1', options);
+      expect(await debianDiff('6.1.170-3', '6.1.176-1', options)).toBe(patch);
+      expect(await debianDiff('6.1.176-1', '6.1.176-1', options)).toBe('');
     },
     MINUTES,
   );
@@ -59,10 +55,12 @@ describe('debianDiff', () => {
   it(
     'refuses a path that neither version has',
     async () => {
-      const files = ['net/ipv4/no_such_file.c', 'net/ipv4/ip_options.c'];
-      const outcome = debianDiff('6.1.170-3', '6.1.176-1', { cacheDir: CACHE, files });
+      const outcome = debianDiff('6.1.176-1', '6.1.176-1', {
+        cacheDir: CACHE,
+        files: ['net/ipv4/no_such_file.c', 'net/ipv4/ip_options.c'],
+      });
       await expect(outcome).rejects.toMatchObject({ code: 'usage', exitCode: 64 });
-      await expect(outcome).rejects.toThrow('net/ipv4/no_such_file.c: neither in 6.1.170-3 nor in 6.1.176-1');
+      await expect(outcome).rejects.toThrow('net/ipv4/no_such_file.c: neither in 6.1.176-1 nor in 6.1.176-1');
     },
     MINUTES,
   );

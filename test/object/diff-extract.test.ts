@@ -217,6 +217,11 @@ const twoAlternatives = (value: number): string =>
 const twoKeys = (value: number): string =>
   `struct static_key key; static struct static_key mine; int f(int x) { return static_branch(&key) || static_branch((void *)&mine + 1) ? use(x) : ${value}; }`;
 
+const btfReader = (value: number): string => `
+  asm(".pushsection .BTF_ids,\\"a\\"\\n .local ids\\n ids: .local __BTF_ID__struct__task__1\\n __BTF_ID__struct__task__1: .zero 4\\n .popsection");
+  extern unsigned int ids[];
+  int f(int i) { return ids[i] + ${value}; }`;
+
 describe('extractReplacement: special sections', () => {
   const warning = 'int g(int x) { if (x == 3) WARN(); return use(x); }';
 
@@ -276,6 +281,13 @@ describe('extractReplacement: special sections', () => {
     );
     expect(found.references.filter((each) => each.pre?.base === '__already_done')).toHaveLength(1);
     expect(found.data).toHaveLength(1);
+  });
+
+  it('names lists of BTF numbers, which only the kernel has', () => {
+    const found = extract(diffSources(btfReader(1), btfReader(2)));
+    expect(found.references).toMatchObject([
+      { preName: 'ids', scope: 'unit', pre: { sectionName: '.BTF_ids' } },
+    ]);
   });
 
   it('puts new per-CPU data into the one section that modules may have', () => {

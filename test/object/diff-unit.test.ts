@@ -17,6 +17,14 @@ describe('diffUnit: what is no change', () => {
     expect(pair.change.diagnostics.map((each) => each.code)).toEqual(['line_numbers_only']);
   });
 
+  it('text that ends in the line of its place', () => {
+    const pair = diffSources(
+      'int f(void) { return printk("field \\"x\\" at net/core/dev.c:120"); }',
+      'int f(void) { return printk("field \\"x\\" at net/core/dev.c:1121"); }',
+    );
+    expect(isEmptyChange(pair.change)).toBe(true);
+  });
+
   it('functions in another order', () => {
     const f = 'noinline static int f(int x) { static int n; return n += use(x); }\n';
     const g = 'noinline static int g(int x) { static int n; return n -= use(x); }\n';
@@ -137,6 +145,15 @@ describe('diffUnit: changed functions', () => {
     expect(pair.change.removedFunctions.map((each) => each.name.replace(/\d/, 'N'))).toEqual([
       'f.constprop.N',
     ]);
+  });
+
+  it('leaves out new functions that nothing kept can come to', () => {
+    const boot = '__section(".init.text") int setup(void) { return fresh(1); }';
+    const pair = diffSources(
+      'int f(int x) { return x; }',
+      `noinline static int fresh(int x) { return use(x); } ${boot} int g(void) { return 4; } int f(int x) { return x + 1; }`,
+    );
+    expect(pair.change.newFunctions.map((each) => each.name)).toEqual(['g']);
   });
 
   it('takes a changed entry in a special section for a changed function', () => {

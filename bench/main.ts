@@ -1,0 +1,169 @@
+/**
+ * `npm run bench`: what is claimed about speed, measured.
+ *
+ * Times of an emulated machine on a shared host mean little by themselves. So what can be a ratio is one,
+ * of things measured in turn in the same run, and every figure comes with its spread.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { prepareTree } from '../src/build/tree.ts';
+import { cacheDir } from '../src/debian/cache-dir.ts';
+import { debianDiff } from '../src/debian/debian-diff.ts';
+import { debianSources } from '../src/debian/debian-sources.ts';
+import { run } from '../src/process/run.ts';
+import { buildBundle } from '../test/support/bundle.ts';
+import { compileGuest } from '../test/support/vm/guest-program.ts';
+import { Vm } from '../test/support/vm/vm.ts';
+import { buildEmptyStop } from './empty-stop.ts';
+import { spreadOf, spreadText } from './statistics.ts';
+
+const RELEASE = '6.1.0-47-cloud-amd64';
+const FROM = '6.1.170-3';
+const TO = '6.1.176-1';
+const FILE = 'net/ipv4/ip_options.c';
+const ID = 'bench';
+const PAIRS = 51;
+const THREADS = 200;
+const STARTS = 7;
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function timed(
+  argv: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const start = performance.now();
+  await run(argv, { env });
+  return (performance.now() - start) / 1000;
+}
+
+/** create, with nothing prepared for the kernel and then with everything. Returns the update. */
+async function benchCreate(work: string, cache: string): Promise<string> {
+  const patch = join(work, 'fix.patch');
+  const update = join(work, `${ID}.ksplice`);
+  await writeFile(patch, await debianDiff(FROM, TO, { cacheDir: cache, files: [FILE] }));
+  const create = [
+    './ksplice',
+    'create',
+    '--patch',
+    patch,
+    '--kernel',
+    RELEASE,
+    '--id',
+    ID,
+    '-o',
+    update,
+  ] as const;
+  await run(['./ksplice', '--version']);
+
+  // Cold: packages fetched already, since the network is not ours to measure; nothing unpacked or built.
+  const cold = await mkdtemp(join(work, 'cold-'));
+  await mkdir(join(cold, 'ksplice'), { recursive: true });
+  print(
+    `create, cold (tree prepared, ${FILE}):  ${(await timed(create, { XDG_CACHE_HOME: cold })).toFixed(1)} s, download included`,
+  );
+  await rm(cold, { recursive: true, force: true });
+
+  const warm: number[] = [];
+  await run(create);
+  for (let i = 0; i < 5; i += 1) warm.push(await timed(create, {}));
+  print(`create, warm:  ${spreadText(warm, 's', 1)}`);
+  return update;
+}
+
+/** apply, from command to applied, beside the start of Node itself; in turn. */
+async function benchApply(vm: Vm): Promise<void> {
+  const starts: number[] = [];
+  const applies: number[] = [];
+  const undos: number[] = [];
+  const ratios: number[] = [];
+  for (let i = 0; i < STARTS; i += 1) {
+    const start = (await vm.run('node -e 0')).ms;
+    const applied = await vm.run(`ksplice apply ${ID}.ksplice`);
+    const undone = await vm.run(`ksplice undo ${ID}`);
+    if (applied.exitCode !== 0 || undone.exitCode !== 0) throw new Error(applied.stderr + undone.stderr);
+    starts.push(start / 1000);
+    applies.push(applied.ms / 1000);
+    undos.push(undone.ms / 1000);
+    ratios.push(applied.ms / start);
+  }
+  print(`start of Node in the guest:  ${spreadText(starts, 's')}`);
+  print(`apply, command to applied:   ${spreadText(applies, 's')}`);
+  print(`undo:                        ${spreadText(undos, 's')}`);
+  const { median } = spreadOf(ratios);
+  print(
+    `apply / start of Node:       ${spreadText(ratios, 'times')}; limit 3: ${median <= 3 ? 'kept' : 'NOT KEPT'}`,
+  );
+}
+
+async function numberIn(vm: Vm, command: string): Promise<number> {
+  const { exitCode, stdout, stderr } = await vm.run(command);
+  const value = Number(stdout.trim());
+  if (exitCode !== 0 || !Number.isFinite(value)) throw new Error(`${command}: ${stdout}${stderr}`);
+  return value;
+}
+
+/** Our stop beside an empty one, in turn, with many threads that have to be looked at. */
+async function benchStop(vm: Vm): Promise<void> {
+  const sleepers = await vm.start(`exec sleepers ${THREADS}`);
+  await vm.run('sleep 1');
+  await vm.run('insmod /root/empty_stop.ko');
+  await vm.run(`ksplice apply ${ID}.ksplice`);
+  const sysfs = `/sys/kernel/ksplice/${ID}`;
+  const ours: number[] = [];
+  const empty: number[] = [];
+  for (let i = 0; i < PAIRS; i += 1) {
+    empty.push((await numberIn(vm, 'cat /sys/kernel/debug/empty_stop')) / 1e6);
+    const stage = i % 2 === 0 ? 'reversed' : 'applied';
+    ours.push(
+      (await numberIn(vm, `echo ${stage} > ${sysfs}/stage && sed -n 's/^call_ns //p' ${sysfs}/timing`)) / 1e6,
+    );
+  }
+  const tasks = await numberIn(vm, `sed -n 's/^tasks //p' ${sysfs}/timing`);
+  const ratios = ours.map((value, i) => value / (empty[i] ?? Number.NaN));
+  print(`stop of an update, ${tasks} tasks:  ${spreadText(ours, 'ms')}`);
+  print(`empty stop_machine():        ${spreadText(empty, 'ms')}`);
+  print(`ratio, pair by pair:         ${spreadText(ratios, 'times')}`);
+  sleepers.kill('SIGKILL');
+  await sleepers.wait();
+}
+
+async function main(): Promise<void> {
+  const cache = cacheDir(process.env);
+  const work = await mkdtemp(join(tmpdir(), 'ksplice-bench-'));
+  try {
+    print(
+      `${cpus().length} CPUs (${cpus()[0]?.model ?? '?'}), Node ${process.version}, guest ${RELEASE} under TCG`,
+    );
+    const kernel = await debianSources(RELEASE, { cacheDir: cache });
+    const update = await benchCreate(work, cache);
+    const { source, config, headers } = kernel;
+    const tree = await prepareTree({
+      source,
+      config,
+      release: RELEASE,
+      cacheDir: cache,
+      symvers: headers,
+      jobs: cpus().length,
+    });
+    await using vm = await Vm.boot({
+      image: kernel.image,
+      cacheDir: cache,
+      bundle: await buildBundle(cache),
+      files: [
+        { path: `/root/${ID}.ksplice`, from: update },
+        { path: '/root/empty_stop.ko', contents: await buildEmptyStop(tree, headers) },
+        { path: '/bin/sleepers', from: await compileGuest('sleepers', cache), mode: 0o755 },
+      ],
+    });
+    await benchApply(vm);
+    await benchStop(vm);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+await main();
