@@ -103,7 +103,7 @@ function sameResolved(comparison: Comparison, left: Target, right: Target, depth
 }
 
 /** Whether a reference of pre and one of post mean the same. */
-export function sameTarget(comparison: Comparison, left: Reference, right: Reference, depth = 0): boolean {
+function sameTarget(comparison: Comparison, left: Reference, right: Reference, depth = 0): boolean {
   const a = resolveTarget(comparison.pre.unit, left);
   const b = resolveTarget(comparison.post.unit, right);
   return sameResolved(comparison, a, b, depth);

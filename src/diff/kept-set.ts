@@ -32,7 +32,7 @@ function keptFunctions(post: Unit, change: UnitChange): UnitItem[] {
 }
 
 /** Whether an object is not the kernel's own: new, a changed constant, or a string in disguise. */
-export function isOwnObject(comparison: Comparison, item: UnitItem): boolean {
+function isOwnObject(comparison: Comparison, item: UnitItem): boolean {
   return (
     item.kind === 'object' &&
     (!comparison.correlation.preOf.has(item) ||

@@ -81,7 +81,7 @@ export function itemCovering(unit: Unit, section: SectionIndex, offset: number):
   return itemAt(unit.itemsIn.get(section) ?? [], offset);
 }
 
-export function resolvePlace(unit: Unit, place: ReferencePlace): Target {
+function resolvePlace(unit: Unit, place: ReferencePlace): Target {
   if (place.kind === 'external') return { kind: 'external', name: place.name, offset: place.offset };
   const item = itemCovering(unit, place.section, place.offset);
   if (item !== undefined) return { kind: 'item', item, offset: place.offset - item.entry };

@@ -22,7 +22,7 @@ import {
   STUB_MEMBER,
 } from './member-names.ts';
 import { sha256 } from './sha256.ts';
-import { packMembers, readMembers, type TarMember } from './tar-members.ts';
+import { readMembers, type TarMember } from './tar-members.ts';
 import type { Update, UpdateContents, UpdatePatch } from './update.ts';
 import { digestLine } from './write-update.ts';
 
@@ -58,7 +58,6 @@ export async function readUpdate(bytes: Uint8Array, file: string): Promise<Updat
     stub: object(manifest.stub, STUB_MEMBER),
     createdBy: manifest.createdBy,
   };
-  await checkPacking(bytes, members, file);
   return { ...contents, manifest, digest: sha256(manifestBytes) };
 }
 
@@ -158,20 +157,4 @@ function splitPatches(bytes: Uint8Array, manifest: Manifest, file: string): read
     checkContents(part, patch, `${PATCH_MEMBER}: ${patch.name}`, file);
     return { name: patch.name, bytes: part };
   });
-}
-
-async function checkPacking(bytes: Uint8Array, members: readonly TarMember[], file: string): Promise<void> {
-  const expected = await packMembers(members);
-  if (Buffer.compare(expected, bytes) === 0) {
-    return;
-  }
-  const offset = expected.findIndex((byte, index) => byte !== bytes[index]);
-  const member = members.findLast(({ offset: start }) => start <= offset);
-  throw malformedUpdate(
-    file,
-    `${member?.name ?? 'file'}: header at offset ${member?.offset ?? 0}`,
-    `byte ${bytes[offset]} at offset ${offset}`,
-    `${expected[offset]}`,
-    { hint: 'mode, owner and date of every member are fixed: the file was packed by another program' },
-  );
 }

@@ -7,8 +7,8 @@
  * plain ustar headers of regular files, and says where a file departs from it. Sizes are compared with
  * what is left of the file before a byte is taken; members are views, nothing is copied.
  *
- * What the walk below lets pass (a mode, an owner, a date with a right checksum) falls to `readUpdate`,
- * which packs the members again and compares byte for byte.
+ * Every byte of a header is looked at: what is not name, size or checksum must be as `packMembers` writes it,
+ * so the same members have one spelling.
  *
  * POSIX.1-1988 ustar header, 512 bytes: name 0, mode 100, uid 108, gid 116, size 124, mtime 136,
  * checksum 148, type 156, link name 157, magic 257, version 263, user 265, group 297, device numbers 329
@@ -130,11 +130,41 @@ function readHeader(
     throw malformedUpdate(file, at, `member ${quoted(name)}`, 'a member that an update file has');
   }
   const size = octalSize(header, name, file);
+  checkFixedBytes(header, name, at, file);
   const limit = name === MANIFEST_MEMBER ? LIMITS.manifest : LIMITS.member;
   if (size > limit) {
     throw malformedUpdate(file, name, `${size} bytes`, `at most ${limit}`);
   }
   return { name, size };
+}
+
+/** Mode, owners and date: all that `packMembers` writes besides name, size and checksum, by offset. */
+const fixedFields: readonly (readonly [offset: number, text: string])[] = [
+  [100, '0000644'],
+  [108, '0000000'],
+  [116, '0000000'],
+  [136, '00000000000'],
+  [156, REGULAR_FILE],
+  [257, 'ustar'],
+  [263, '00'],
+];
+
+function checkFixedBytes(header: Uint8Array, name: string, at: string, file: string): void {
+  const expected = new Uint8Array(BLOCK);
+  const write = (offset: number, value: string): void => expected.set(Buffer.from(value, 'latin1'), offset);
+  for (const [offset, value] of fixedFields) write(offset, value);
+  write(0, name);
+  expected.set(header.subarray(124, 136), 124);
+  expected.set(header.subarray(148, 156), 148);
+  const offset = expected.findIndex((byte, index) => byte !== header[index]);
+  if (offset === -1) return;
+  throw malformedUpdate(
+    file,
+    `${at}, ${quoted(name)}`,
+    `byte ${header[offset]} at offset ${offset} of the header`,
+    `${expected[offset]}`,
+    { hint: 'mode, owner and date of every member are fixed: the file was packed by another program' },
+  );
 }
 
 function octalSize(header: Uint8Array, name: string, file: string): number {

@@ -24,7 +24,6 @@ export const staticCallSites: SpecialTable = {
 };
 
 export const STATIC_CALL_SITE_TAIL = 1;
-export const STATIC_CALL_SITE_INIT = 2;
 
 /** Trampolines `__SCT__name` of the keys that this unit defines: `jmp rel32` (or a return), then `ud1`. */
 export const staticCallText: SpecialTable = {

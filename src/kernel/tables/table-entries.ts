@@ -2,7 +2,7 @@ import { FormatError } from '../../diagnostics/error.ts';
 import { hex } from '../../diagnostics/hex.ts';
 import type { ObjectFile, Relocation, Section } from '../../elf/model.ts';
 import { type CodeTarget, codeTarget } from './code-target.ts';
-import { ownerField, type SpecialTable, type TableField } from './special-table.ts';
+import { ownerField, type SpecialTable } from './special-table.ts';
 
 /** One entry of a special section of fixed entry size. */
 export interface TableEntry {
@@ -56,9 +56,4 @@ export function tableEntries(object: ObjectFile, section: Section, table: Specia
     });
   }
   return entries;
-}
-
-/** The relocation that fills a field of an entry, if there is one. */
-export function fieldRelocation(entry: TableEntry, field: TableField): Relocation | undefined {
-  return entry.relocations.find((each) => each.offset === entry.offset + field.offset);
 }

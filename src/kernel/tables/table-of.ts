@@ -19,7 +19,7 @@ import { staticCallSites, staticCallText, staticCallTrampolineKeys } from './sta
 import { traceTables } from './trace-events.ts';
 
 /** Every special section we know; at most one of them answers to a name, the longest one. */
-export const specialTables: readonly SpecialTable[] = [
+const specialTables: readonly SpecialTable[] = [
   altInstructions,
   altReplacement,
   altAux,
