@@ -116,7 +116,7 @@ async function runCommand(vm: Vm, command: string): Promise<number> {
 /** The shell has its own session (the agent gives every command one), so the console becomes its terminal. */
 async function interactiveShell(vm: Vm): Promise<number> {
   const { stdin, stdout } = process;
-  const size = stdout.isTTY ? `stty rows ${stdout.rows} cols ${stdout.columns};` : '';
+  const size = stdout.isTTY && stdout.rows > 0 ? `stty rows ${stdout.rows} cols ${stdout.columns};` : '';
   const stopListening = vm.console.listen((bytes) => stdout.write(bytes));
   const escaped = new Promise<number>((done) => {
     stdin.on('data', (bytes: Buffer) => {
@@ -132,15 +132,12 @@ async function interactiveShell(vm: Vm): Promise<number> {
     stdin.setRawMode(true);
   }
   try {
-    // Setting the terminal waits until what the shell printed last has left the port.
-    const shell = vm.run(
-      `(${size} exec sh) <${TTY} >${TTY} 2>&1; status=$?; stty sane <${TTY}; exit $status`,
-      {
-        cwd: HOME,
-        timeoutMs: Number.POSITIVE_INFINITY,
-        env: { TERM: process.env['TERM'] ?? 'dumb', PS1: '\\u@\\h:\\w# ' },
-      },
-    );
+    // Opening it makes it the session's terminal; setting it waits until what was printed last has left it.
+    const shell = vm.run(`exec <${TTY} >${TTY} 2>&1; ${size} sh; status=$?; stty sane; exit $status`, {
+      cwd: HOME,
+      timeoutMs: Number.POSITIVE_INFINITY,
+      env: { TERM: process.env['TERM'] ?? 'dumb', PS1: '\\u@\\h:\\w# ' },
+    });
     const ended = shell.then(async ({ exitCode }) => {
       await delay(CONSOLE_DELAY_MS);
       return exitCode;

@@ -260,7 +260,7 @@ describe('a guest that ends', () => {
     const init = readFileSync(guestSource('init.sh'), 'utf8').replace(/0000:00:10\.0$/m, 'absent');
     const files = [{ path: '/init', contents: init, mode: 0o755 }];
     await using doomed = await Vm.boot({ image, cacheDir, append: 'quiet', files });
-    const bytes = randomBytes(100_000);
+    const bytes = randomBytes(20_000);
     await doomed.put('/tmp/slowly', bytes);
     expect((await doomed.get('/tmp/slowly')).equals(bytes)).toBe(true);
     expect((await doomed.run('cat /proc/1/cmdline')).stdout).toContain('absent');

@@ -1,10 +1,10 @@
 /**
  * What a guest boots into: one initramfs made of two cpio archives.
  *
- * The base holds what is large and rarely changes: busybox, this machine's node, flock and kmod with their
- * libraries (what every Debian has, and ksplice calls), 100 MB. It
- * is written once and kept in the cache, named for the path, size and modification time of everything in it
- * (hashing 100 MB each time would cost more than it tells). The second archive holds the rest, is small, and
+ * The base holds what is large and rarely changes: busybox, this machine's node, flock and kmod with
+ * their libraries (what every Debian has, and ksplice calls), 100 MB. It is written once and kept in the cache,
+ * named for the path, size and modification time of everything in it (hashing 100 MB each time would cost more
+ * than it tells). The second archive holds the rest, is small, and
  * is made for each boot. Both are stored uncompressed: copying from a file that the host has in memory is fast,
  * while inflating 43 MB of gzip under emulation adds a second to every boot.
  */
@@ -82,8 +82,9 @@ export async function baseArchive(cacheDir: string): Promise<string> {
     ['/usr/bin/flock', FLOCK],
     ['/usr/bin/kmod', KMOD],
   ]);
-  for (const program of [...programs.values()]) {
-    for (const library of await sharedLibraries(program)) programs.set(library, library);
+  const libraries = await Promise.all([...programs.values()].map(sharedLibraries));
+  for (const library of libraries.flat()) {
+    programs.set(library, library);
   }
   programs.set('/bin/busybox', BUSYBOX);
   const key = createHash('sha256').update('base archive 2');
