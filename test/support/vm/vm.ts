@@ -93,7 +93,7 @@ function textResult(end: CommandEnd): VmCommandResult {
   return { ...end, stdout: end.stdout.toString('utf8'), stderr: end.stderr.toString('utf8') };
 }
 
-/** Resolves to undefined after `ms`; the timer does not keep the process alive, nor longer than `promise`. */
+/** Resolves to undefined after `ms`. The timer ends with `promise`, so it keeps nobody waiting. */
 async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   if (ms === Number.POSITIVE_INFINITY) {
     return await promise;
