@@ -15,14 +15,20 @@ const NAME_COLUMN = ADDRESS_DIGITS + 3;
 const LONGEST_NAME = 512;
 const CLOSING_BRACKET = 0x5d;
 
-function parseLine(text: string, start: number, end: number): KernelSymbol {
+/** Where the name of the line [start, end) ends. Looks for a tab only where a module's name tells of one. */
+function nameEndOf(text: string, start: number, end: number): number {
+  if (text.charCodeAt(end - 1) !== CLOSING_BRACKET) return end;
   const tab = text.indexOf('\t', start + NAME_COLUMN);
-  const hasModule = tab !== -1 && tab < end;
+  return tab === -1 || tab > end ? end : tab;
+}
+
+function parseLine(text: string, start: number, end: number): KernelSymbol {
+  const nameEnd = nameEndOf(text, start, end);
   return {
-    name: text.slice(start + NAME_COLUMN, hasModule ? tab : end),
+    name: text.slice(start + NAME_COLUMN, nameEnd),
     address: toAddress(BigInt(`0x${text.slice(start, start + ADDRESS_DIGITS)}`)),
     type: text.charAt(start + ADDRESS_DIGITS + 1),
-    module: hasModule ? text.slice(tab + 2, end - 1) : undefined,
+    module: nameEnd < end ? text.slice(nameEnd + 2, end - 1) : undefined,
   };
 }
 
@@ -64,8 +70,7 @@ export function findSymbols(
     const newline = text.indexOf('\n', start);
     const end = newline === -1 ? text.length : newline;
     const column = start + NAME_COLUMN;
-    const isOfModule = text.charCodeAt(end - 1) === CLOSING_BRACKET;
-    const nameEnd = isOfModule ? text.indexOf('\t', column) : end;
+    const nameEnd = nameEndOf(text, start, end);
     if (filter[(nameEnd - column) * 256 + text.charCodeAt(column)] === 1) {
       const name = text.slice(column, nameEnd);
       if (names.has(name)) {

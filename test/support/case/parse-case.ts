@@ -28,6 +28,7 @@ const TOP = new Set([
   'FUNCTIONS',
   'NEW_FUNCTIONS',
   'RESIDENT',
+  'TWICE',
   'LOG',
   'TIMEOUT',
 ]);
@@ -37,9 +38,9 @@ const BLOCKS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['OBSTACLE', new Set(['SAYS', 'START', 'CHECK', 'STOP'])],
 ]);
 /** Directives without a value. */
-const FLAGS = new Set(['RESIDENT']);
+const FLAGS = new Set(['RESIDENT', 'TWICE']);
 /** Directives that may stand there once only; the others add lines to what is there. */
-const SINGLE = new Set(['PATCH', 'PATCH_FROM_DEBIAN', 'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'TIMEOUT', 'REFUSED']);
+const SINGLE = new Set(['PATCH', 'PATCH_FROM_DEBIAN', 'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'TWICE', 'TIMEOUT', 'REFUSED']);
 
 const DEFAULT_TIMEOUT_S = 60;
 
@@ -200,7 +201,7 @@ function readTimeout(reader: CaseReader): number {
 
 const RUNS_IN_GUEST = [
   'SETUP', 'TRIGGER', 'EXPECT_BEFORE', 'EXPECT', 'CLEANUP', 'DURING', 'OBSTACLE',
-  'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'LOG', 'TIMEOUT',
+  'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'TWICE', 'LOG', 'TIMEOUT',
 ];
 
 function checkWhole(reader: CaseReader, createRefusal: Refusal | undefined): void {
@@ -244,6 +245,7 @@ export function parseCase(text: string, file: string, name: string): TestCase {
     functions: readNames(reader, 'FUNCTIONS'),
     newFunctions: readNames(reader, 'NEW_FUNCTIONS'),
     resident: reader.all('RESIDENT').length > 0,
+    twice: reader.all('TWICE').length > 0,
     log: reader.all('LOG').map((line) => readPattern(reader, line)),
     timeoutMs: readTimeout(reader),
   };

@@ -45,6 +45,8 @@ export interface TestCase {
   readonly newFunctions: readonly string[] | undefined;
   /** The module stays loaded after undo. */
   readonly resident: boolean;
+  /** Applied and undone a second time. */
+  readonly twice: boolean;
   /** Lines that the kernel log has to hold; they and what belongs to them are not held against the case. */
   readonly log: readonly RegExp[];
   /** For each command in the guest. */

@@ -1,0 +1,214 @@
+/**
+ * The part of a case that runs in a guest: before, apply, after, undo, undone; and what must be left of that.
+ *
+ * The guest goes on to the next case, so whatever happens here is cleaned up as far as it can be, and the log of
+ * each case is its own.
+ */
+import { expect } from 'vitest';
+import { type Vm, type VmBackground, type VmCommandResult } from '../vm/vm.ts';
+import { type Created, caseId } from './create-case.ts';
+import { unmet } from './expectations.ts';
+import { judgeLog } from './kernel-log.ts';
+import type { Expectation, Obstacle, Refusal, TestCase } from './test-case.ts';
+
+const REPORT = '/run/report.json';
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const fields: Readonly<Record<string, unknown>> = { ...value };
+  return fields[name];
+}
+
+/** The only element of `updates` in a result. */
+function onlyUpdate(stdout: string): unknown {
+  const updates = field(JSON.parse(stdout), 'updates');
+  expect(updates).toHaveLength(1);
+  return Array.isArray(updates) ? updates[0] : undefined;
+}
+
+/** Checks that the tool refused, and as it should. */
+export function expectRefusal(
+  refusal: Refusal,
+  result: { readonly exitCode: number; readonly stdout: string; readonly stderr: string },
+): void {
+  const { exitCode, stdout, stderr } = result;
+  expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: refusal.exitCode });
+  const report: unknown = JSON.parse(stdout);
+  expect(report).toMatchObject({ code: refusal.code });
+  for (const pattern of refusal.says) expect(field(report, 'message')).toMatch(pattern);
+}
+
+/** Checks that the update was made, and replaces what the case says. */
+export function expectCreated(testCase: TestCase, created: Created): void {
+  const { exitCode, stdout, stderr } = created;
+  expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+  const result: unknown = JSON.parse(stdout);
+  const sorted = (names: unknown): unknown => (Array.isArray(names) ? names.map(String).toSorted() : names);
+  if (testCase.functions !== undefined) {
+    expect(sorted(field(result, 'functions'))).toEqual(testCase.functions.toSorted());
+  }
+  if (testCase.newFunctions !== undefined) {
+    expect(sorted(field(result, 'newFunctions'))).toEqual(testCase.newFunctions.toSorted());
+  }
+}
+
+/** One case in one guest. */
+class CaseRun {
+  readonly #vm: Vm;
+  readonly #case: TestCase;
+  readonly #id: string;
+  readonly #file: string;
+  /** Updates of earlier cases whose modules stay. */
+  readonly #residents: readonly string[];
+
+  constructor(vm: Vm, testCase: TestCase, residents: readonly string[]) {
+    this.#vm = vm;
+    this.#case = testCase;
+    this.#id = caseId(testCase);
+    this.#file = `/root/${this.#id}.ksplice`;
+    this.#residents = residents;
+  }
+
+  async #run(command: string): Promise<VmCommandResult> {
+    return await this.#vm.run(command, { timeoutMs: this.#case.timeoutMs, env: { REPORT } });
+  }
+
+  /** A script of the case that must succeed. */
+  async #script(what: string, script: string): Promise<void> {
+    if (script === '') return;
+    const { exitCode, stdout, stderr } = await this.#run(script);
+    expect({ what, exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
+  }
+
+  async #ksplice(...args: readonly string[]): Promise<VmCommandResult> {
+    const result = await this.#run(`ksplice ${args.join(' ')} --json >${REPORT}; status=$?; cat ${REPORT}; exit $status`);
+    return result;
+  }
+
+  /** Runs the trigger; the output must meet `wanted`, and must not pass for `other`. */
+  async #behaves(when: string, wanted: readonly Expectation[], other: readonly Expectation[]): Promise<void> {
+    const { stdout, stderr } = await this.#run(this.#case.trigger);
+    const output = `${stdout}${stderr}`;
+    expect({ when, unmet: unmet(wanted, output), output }).toMatchObject({ unmet: [] });
+    expect({ when, output, passesForTheOther: unmet(other, output).length === 0 }).toMatchObject({
+      passesForTheOther: false,
+    });
+  }
+
+  async #asBefore(when: string): Promise<void> {
+    await this.#behaves(when, this.#case.before, this.#case.after);
+  }
+
+  async #asAfter(when: string): Promise<void> {
+    await this.#behaves(when, this.#case.after, this.#case.before);
+  }
+
+  /** Modules that are loaded, and what the core has of them. */
+  async #nothingIsLeft(when: string, alsoResident: readonly string[] = []): Promise<void> {
+    const residents = [...this.#residents, ...alsoResident];
+    const { stdout } = await this.#run(
+      `cut -d' ' -f1 /proc/modules | grep '^ksplice'; for i in /sys/kernel/ksplice/*/; do [ -e "$i" ] && echo $i; done; true`,
+    );
+    const expected = [
+      ...(residents.length === 0 ? [] : ['ksplice']),
+      ...residents.flatMap((id) => [`ksplice_${id}`, `/sys/kernel/ksplice/${id}/`]),
+    ];
+    const left = stdout.split('\n').filter((line) => line !== '');
+    expect({ when, left: left.toSorted() }).toEqual({ when, left: expected.toSorted() });
+  }
+
+  async #refusedBy(obstacle: Obstacle): Promise<void> {
+    const { at } = obstacle;
+    await this.#script(`OBSTACLE ${at}: START`, obstacle.start);
+    try {
+      expectRefusal(obstacle.refusal, await this.#ksplice(at, at === 'apply' ? this.#file : this.#id));
+      await this.#script(`OBSTACLE ${at}: CHECK`, obstacle.check);
+      if (at === 'apply') {
+        await this.#nothingIsLeft('after a refused apply');
+        await this.#asBefore('after a refused apply');
+      } else {
+        await this.#asAfter('after a refused undo');
+      }
+    } finally {
+      await this.#script(`OBSTACLE ${at}: STOP`, obstacle.stop);
+    }
+  }
+
+  async #apply(): Promise<void> {
+    const { exitCode, stdout, stderr } = await this.#ksplice('apply', this.#file);
+    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    const update = onlyUpdate(stdout);
+    expect(update).toMatchObject({ id: this.#id, alreadyApplied: false });
+  }
+
+  async #viewSays(stage: string): Promise<void> {
+    const { exitCode, stdout, stderr } = await this.#ksplice('view', this.#id);
+    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    expect(onlyUpdate(stdout)).toMatchObject({ id: this.#id, stage });
+  }
+
+  async #undo(): Promise<void> {
+    const { exitCode, stdout, stderr } = await this.#ksplice('undo', this.#id);
+    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    expect(onlyUpdate(stdout)).toMatchObject({ id: this.#id, resident: this.#case.resident });
+  }
+
+  async #thereAndBack(obstacles: readonly Obstacle[]): Promise<void> {
+    for (const obstacle of obstacles.filter(({ at }) => at === 'apply')) await this.#refusedBy(obstacle);
+    await this.#apply();
+    await this.#asAfter('after apply');
+    await this.#viewSays('applied');
+    for (const obstacle of obstacles.filter(({ at }) => at === 'undo')) await this.#refusedBy(obstacle);
+    await this.#undo();
+    await this.#asBefore('undone');
+    await this.#nothingIsLeft('undone', this.#case.resident ? [this.#id] : []);
+  }
+
+  async #kernelLogIsClean(mark: string): Promise<void> {
+    const log = await this.#vm.kernelLog();
+    const at = log.lastIndexOf(mark);
+    expect({ mark, found: at >= 0 }).toMatchObject({ found: true });
+    const own = log.slice(at);
+    const { trouble, missing } = judgeLog(own, this.#case.log);
+    expect({ trouble, missing, log: trouble.length + missing.length === 0 ? '' : own }).toMatchObject({
+      trouble: [],
+      missing: [],
+    });
+  }
+
+  /** Takes away what a failed case left, so that the next one finds the guest as it should. */
+  async #rescue(): Promise<void> {
+    await this.#run(`ksplice undo ${this.#id} >/dev/null 2>&1; true`);
+  }
+
+  async run(): Promise<void> {
+    const mark = `case ${this.#case.name} begins`;
+    await this.#script('mark', `echo '${mark}' >/dev/kmsg`);
+    const background: VmBackground[] = [];
+    let done = false;
+    try {
+      await this.#script('SETUP', this.#case.setup);
+      for (const command of this.#case.during) background.push(await this.#vm.start(command));
+      await this.#asBefore('before');
+      await this.#thereAndBack(this.#case.obstacles);
+      if (this.#case.twice) await this.#thereAndBack([]);
+      done = true;
+    } finally {
+      if (!done) await this.#rescue();
+      for (const command of background) {
+        command.kill('SIGTERM');
+        await command.wait();
+      }
+      await this.#script('CLEANUP', this.#case.cleanup);
+    }
+    await this.#kernelLogIsClean(mark);
+  }
+}
+
+/**
+ * Runs a case whose update is in the guest. `residents` are the IDs that earlier cases left loaded.
+ * Throws what vitest's `expect` throws.
+ */
+export async function runCase(vm: Vm, testCase: TestCase, residents: readonly string[]): Promise<void> {
+  await new CaseRun(vm, testCase, residents).run();
+}
