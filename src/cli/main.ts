@@ -1,19 +1,22 @@
 /**
  * The program: hands the process to `runCli` and ends it with the status that comes back.
  *
- * Two things are easy to get wrong at this edge. A reader that goes away (`ksplice view | head -1`) makes
- * writing fail; that must not stop an apply half-way, so what cannot be written is dropped and the command
- * goes on. And the process is ended only after what was written has gone out: `process.exit` does not wait for a
- * pipe, and without it an open handle could keep us here.
+ * Text is written to the file descriptors, at once, and not through `process.stdout`: for a pipe that is a
+ * socket of Node's, whose code takes a good part of a second to load where everything is slow, and which has
+ * to be waited for at the end. What is left is easy to get wrong: a reader that goes away (`ksplice view |
+ * head -1`) makes writing fail; that must not stop an apply half-way, so what cannot be written is dropped
+ * and the command goes on. A pipe that somebody made non-blocking can be full: then we wait for its reader.
  *
  * A first SIGINT, SIGTERM or SIGHUP asks the command to stop and clean up; a second one ends the process.
  */
-import { realpathSync } from 'node:fs';
-import picocolors from 'picocolors';
+import { fstatSync, realpathSync, writeSync } from 'node:fs';
 import type { Host } from './host.ts';
 import { runCli } from './run-cli.ts';
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+const STDOUT = 1;
+const STDERR = 2;
+const MILLISECONDS_UNTIL_RETRY = 5;
 
 function main(): void {
   const controller = new AbortController();
@@ -25,14 +28,15 @@ function main(): void {
       controller.abort(signal);
     });
   }
-  const stdout = writer(process.stdout);
-  const stderr = writer(process.stderr);
+  const isTerminal = isCharacterDevice(STDERR) && process.stderr.isTTY && process.env['TERM'] !== 'dumb';
+  const stderr = writer(STDERR);
   const host: Host = {
-    stdout: stdout.write,
+    stdout: writer(STDOUT),
     stderr: {
-      write: stderr.write,
-      isTerminal: process.stderr.isTTY && process.env['TERM'] !== 'dumb',
-      colors: picocolors.isColorSupported && process.stderr.isTTY,
+      write: stderr,
+      isTerminal,
+      // https://no-color.org
+      colors: isTerminal && (process.env['NO_COLOR'] ?? '') === '',
       columns: () => process.stderr.columns,
       now: () => performance.now(),
     },
@@ -41,45 +45,44 @@ function main(): void {
     program: realpathSync(process.argv[1] ?? ''),
     signal: controller.signal,
   };
-  const end = async (status: number): Promise<never> => {
-    await Promise.all([stdout.flushed(), stderr.flushed()]);
-    process.exit(status);
-  };
-  runCli(process.argv.slice(2), host).then(end, async (error: unknown) => {
-    stderr.write(`ksplice: unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
-    return await end(70);
-  });
+  runCli(process.argv.slice(2), host).then(
+    (status) => process.exit(status),
+    (error: unknown) => {
+      stderr(`ksplice: unexpected error: ${error instanceof Error ? error.stack : String(error)}\n`);
+      process.exit(70);
+    },
+  );
 }
 
-interface Writer {
-  readonly write: (text: string) => void;
-  /** Resolves when everything has gone out, or nobody reads any more. */
-  readonly flushed: () => Promise<void>;
+/** A terminal is one; asking Node whether it is one loads what we do without otherwise. */
+function isCharacterDevice(fd: number): boolean {
+  try {
+    return fstatSync(fd).isCharacterDevice();
+  } catch {
+    return false;
+  }
 }
 
-function writer(stream: NodeJS.WriteStream): Writer {
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
+
+/** Writes text whole, or drops it if nobody reads any more. */
+function writer(fd: number): (text: string) => void {
   let broken = false;
-  stream.on('error', () => {
-    broken = true;
-  });
-  return {
-    write: (text) => {
-      if (!broken && text !== '') {
-        stream.write(text);
+  return (text) => {
+    let rest = Buffer.from(text);
+    while (!broken && rest.length > 0) {
+      try {
+        rest = rest.subarray(writeSync(fd, rest));
+      } catch (error) {
+        if (codeOf(error) === 'EAGAIN') {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_UNTIL_RETRY);
+        } else {
+          broken = true;
+        }
       }
-    },
-    flushed: async () => {
-      if (!broken) {
-        await new Promise<void>((resolve) => {
-          stream.once('error', () => {
-            resolve();
-          });
-          stream.write('', () => {
-            resolve();
-          });
-        });
-      }
-    },
+    }
   };
 }
 

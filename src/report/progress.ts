@@ -9,7 +9,7 @@
  * Drawing goes by a timer that does not keep the process alive. Whatever else is to be printed while a
  * step runs goes through `print`, so that it does not end up in the middle of the live line.
  */
-import picocolors from 'picocolors';
+import { styleText } from 'node:util';
 import { formatDuration } from './format.ts';
 
 export interface ProgressTarget {
@@ -86,18 +86,21 @@ class PlainProgress implements Progress {
 
 class LiveProgress implements Progress {
   readonly #target: ProgressTarget;
-  readonly #colors: ReturnType<typeof picocolors.createColors>;
   #current: { readonly text: string; readonly start: number; detail: string } | undefined;
   #frame = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(target: ProgressTarget) {
     this.#target = target;
-    this.#colors = picocolors.createColors(target.colors);
+  }
+
+  #paint(style: 'dim' | 'green' | 'red', text: string): string {
+    // Whether there are colours is decided once, by the command line: not by styleText, for each stream.
+    return this.#target.colors ? styleText(style, text) : text;
   }
 
   step(text: string): void {
-    this.#end(this.#colors.green('done'));
+    this.#end(this.#paint('green', 'done'));
     this.#current = { text: plain(text), start: this.#target.now(), detail: '' };
     this.#timer ??= setInterval(() => {
       this.#frame += 1;
@@ -118,11 +121,11 @@ class LiveProgress implements Progress {
   }
 
   done(): void {
-    this.#end(this.#colors.green('done'));
+    this.#end(this.#paint('green', 'done'));
   }
 
   fail(): void {
-    this.#end(this.#colors.red('not done'));
+    this.#end(this.#paint('red', 'not done'));
   }
 
   #end(outcome: string): void {
@@ -130,7 +133,7 @@ class LiveProgress implements Progress {
     this.#timer = undefined;
     if (this.#current !== undefined) {
       const { text, start } = this.#current;
-      const elapsed = this.#colors.dim(formatDuration(this.#target.now() - start));
+      const elapsed = this.#paint('dim', formatDuration(this.#target.now() - start));
       this.#current = undefined;
       this.#target.write(`${ERASE_LINE}${text} ... ${outcome} ${elapsed}\n`);
     }
@@ -147,7 +150,7 @@ class LiveProgress implements Progress {
     const room = Math.max(0, this.#target.columns() - 1);
     const shown = head.slice(0, room);
     const rest = detail === '' ? '' : `  ${detail}`.slice(0, Math.max(0, room - shown.length));
-    this.#target.write(`${ERASE_LINE}${shown}${this.#colors.dim(rest)}`);
+    this.#target.write(`${ERASE_LINE}${shown}${this.#paint('dim', rest)}`);
   }
 }
 

@@ -79,16 +79,6 @@ describe('create refuses', () => {
     expect(exitCode).toBe(65);
   });
 
-  it('a patch that is in the source already, and says so', async () => {
-    const reversed = fix
-      .split('\n')
-      .map((line) => (/^[+](?![+])/.test(line) ? ` ${line.slice(1)}` : line))
-      .map((line) => line.replace(/^@@ .*@@/, '@@ -530,10 +530,10 @@'));
-    const { exitCode, error } = await refusal(reversed.join('\n'));
-    expect(error).toMatchObject({ message: expect.stringContaining('bad.patch') });
-    expect(exitCode).toBe(65);
-  });
-
   it('a patch of a comment, which changes no code', async () => {
     const comment = fix
       .replace(/^\+\tif .*\n/m, '+\t/* nothing but\n')
