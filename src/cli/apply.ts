@@ -8,16 +8,23 @@ import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
 import { switchText } from './switch-text.ts';
 
-/** `ksplice apply FILE...`. Every file is read and checked before the first is applied. */
-export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
+async function readAll(session: Session, files: readonly string[]): Promise<readonly Update[]> {
   const updates: Update[] = [];
   for (const file of files) {
     session.progress.step(`checking ${file}`);
     updates.push(await readUpdateFile(file));
   }
+  return updates;
+}
+
+/** `ksplice apply FILE...`. Every file is read and checked before the first is applied. */
+export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
   const results: ApplyResult[] = [];
+  // Read while the lock's helper starts; what is wrong with a file is told in the lock, where it is awaited.
+  const reading = readAll(session, files);
+  reading.catch(() => undefined);
   await withMachineLock(waitNotice(session), async () => {
-    for (const update of updates) {
+    for (const update of await reading) {
       try {
         results.push(await applyUpdate(update, liveContext(session, update.id, flags.debug)));
       } catch (error) {
