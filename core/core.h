@@ -11,8 +11,16 @@
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/srcu.h>
 
 #include "ksplice.h"
+
+/* What the kernel does not export, and no header for modules declares; bound
+ * by unique name when the core is linked.
+ */
+struct task_struct *idle_task(int cpu);
+extern struct srcu_struct tasks_rcu_exit_srcu;
+extern struct mutex module_mutex;
 
 #define KSPLICE_CONFLICTS_MAX	128
 #define KSPLICE_ATTEMPTS	5

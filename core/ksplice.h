@@ -85,6 +85,12 @@ struct ksplice_update {
 	u32				flags;
 };
 
+/* Defined by the linker on the machine (src/link/update-tables.ts). */
+extern const char ksplice_update_id[];
+extern const struct ksplice_function ksplice_update_functions[];
+extern const u32 ksplice_update_nr_functions;
+extern const u32 ksplice_update_flags;
+
 int ksplice_register(const struct ksplice_update *update);
 void ksplice_unregister(const struct ksplice_update *update);
 

@@ -36,6 +36,7 @@ static int ksplice_int3(struct notifier_block *nb, unsigned long event, void *da
 	regs = args->regs;
 	if (!regs || user_mode(regs))
 		return NOTIFY_DONE;
+	/* Pairs with ksplice_poke_begin(): the table before the pointer to it. */
 	sw = smp_load_acquire(&ksplice_poking);
 	if (!sw)
 		return NOTIFY_DONE;
@@ -47,6 +48,7 @@ static int ksplice_int3(struct notifier_block *nb, unsigned long event, void *da
 	}
 	return NOTIFY_DONE;
 }
+
 NOKPROBE_SYMBOL(ksplice_int3);
 
 static struct notifier_block ksplice_int3_nb = {
@@ -66,6 +68,7 @@ void ksplice_poke_exit(void)
 
 void ksplice_poke_begin(struct ksplice_switch *sw)
 {
+	/* Pairs with ksplice_int3(). */
 	smp_store_release(&ksplice_poking, sw);
 }
 
@@ -74,6 +77,7 @@ void ksplice_poke_begin(struct ksplice_switch *sw)
  */
 void ksplice_poke_end(void)
 {
+	/* Pairs with ksplice_int3(). */
 	smp_store_release(&ksplice_poking, NULL);
 }
 

@@ -28,14 +28,9 @@
 #include <linux/sched/idle.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
-#include <linux/srcu.h>
 #include <asm/unwind.h>
 
 #include "core.h"
-
-/* Not exported; bound when the core is linked. */
-struct task_struct *idle_task(int cpu);
-extern struct srcu_struct tasks_rcu_exit_srcu;
 
 static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task,
 			     const char *name)

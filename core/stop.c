@@ -12,10 +12,10 @@
  *	2. the bytes behind it;			     all CPUs serialise, acknowledge
  *	3. the first byte;			     all CPUs serialise, acknowledge
  *
- * An acknowledgement is given outside NMI context.  So an NMI that began before
- * step 1 has ended by its acknowledgement, and one that comes later meets either
+ * An acknowledgment is given outside NMI context.  So an NMI that began before
+ * step 1 has ended by its acknowledgment, and one that comes later meets either
  * the INT3 (poke.c sends it on) or the finished jump.  No CPU can be between.
- * The same holds backwards for undo: after the last acknowledgement no NMI can
+ * The same holds backwards for undo: after the last acknowledgment no NMI can
  * still be in the new code.
  *
  * From the check of the bytes to the last byte written nothing is called,
@@ -128,6 +128,7 @@ static void ksplice_follow(struct ksplice_stop *stop)
 	int seen = KSPLICE_CHECKING;
 
 	for (;;) {
+		/* Pairs with the elected CPU's release: its writes come before the phase. */
 		int phase = smp_load_acquire(&stop->phase);
 
 		if (phase == seen) {
@@ -146,11 +147,13 @@ static void ksplice_follow(struct ksplice_stop *stop)
 
 static __always_inline void ksplice_enter_phase(struct ksplice_stop *stop, int phase)
 {
+	/* Pairs with ksplice_follow(). */
 	smp_store_release(&stop->phase, phase);
 	sync_core();
 	atomic_inc(&stop->acks[phase]);
 	while (atomic_read(&stop->acks[phase]) != stop->cpus)
 		cpu_relax();
+	/* All CPUs have serialised before anything that comes next. */
 	smp_mb();
 }
 
@@ -161,9 +164,11 @@ static void ksplice_lead(struct ksplice_stop *stop)
 
 	while (atomic_read(&stop->turn) != stop->cpus)
 		cpu_relax();
+	/* Pairs with ksplice_stop_cpu(): what the others found, before the verdict. */
 	smp_mb();
 	ksplice_check_tasks(sw);
 	if (sw->cause != KSPLICE_OK || !ksplice_bytes_as_expected(sw)) {
+		/* Pairs with ksplice_follow(). */
 		smp_store_release(&stop->phase, KSPLICE_ABORTED);
 		return;
 	}
@@ -196,8 +201,10 @@ static int ksplice_stop_cpu(void *data)
 
 	while (atomic_read(&stop->turn) != ticket)
 		cpu_relax();
+	/* What the CPU before us wrote to the list of conflicts, before we add to it. */
 	smp_mb();
 	ksplice_check_current(stop->sw);
+	/* Pairs with the barrier above on the next CPU, and in ksplice_lead(). */
 	smp_mb__before_atomic();
 	atomic_inc(&stop->turn);
 

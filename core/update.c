@@ -23,9 +23,7 @@
 
 #include "core.h"
 
-/* Not exported; bound when the core is linked. */
-extern struct mutex module_mutex;
-
+/* Protects the list of entries and what is in them, but for ksplice_entry.kobj. */
 DEFINE_MUTEX(ksplice_mutex);
 LIST_HEAD(ksplice_entries);
 static DEFINE_SPINLOCK(ksplice_lists_lock);
@@ -220,7 +218,7 @@ static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_swi
 		entry->attempts = attempt;
 		ksplice_attempt(sw);
 		if (entry->debug)
-			pr_info("%s: %s, attempt %u: %s, %u tasks (%u scanned), %u in the way, stop took %llu us\n",
+			pr_info("%s: %s %u: %s, %u tasks, %u scanned, %u busy, %llu us\n",
 				entry->id, verb, attempt, sw->cause ? "no" : "done", sw->tasks,
 				sw->scanned, sw->nr_conflicts, sw->call_ns / 1000);
 		if (sw->bad_name)
@@ -280,8 +278,7 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 
 	if (entry->switching)
 		return -EBUSY;
-	if (!update || apply == (entry->stage == KSPLICE_APPLIED) ||
-	    (!apply && entry->stage != KSPLICE_APPLIED))
+	if (!update || apply == (entry->stage == KSPLICE_APPLIED))
 		return -EINVAL;
 	entry->cause = KSPLICE_UNEXPECTED;
 	entry->conflicts[0] = 0;

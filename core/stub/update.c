@@ -13,11 +13,6 @@
 
 #include "../ksplice.h"
 
-extern const char ksplice_update_id[];
-extern const struct ksplice_function ksplice_update_functions[];
-extern const u32 ksplice_update_nr_functions;
-extern const u32 ksplice_update_flags;
-
 static struct ksplice_update update = {
 	.owner		= THIS_MODULE,
 	.id		= ksplice_update_id,
