@@ -274,11 +274,12 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 {
 	const struct ksplice_update *update = entry->update;
 	struct ksplice_switch *sw;
+	bool is_applied = entry->stage == KSPLICE_APPLIED;
 	bool apply = direction == KSPLICE_APPLY;
 
 	if (entry->switching)
 		return -EBUSY;
-	if (!update || apply == (entry->stage == KSPLICE_APPLIED))
+	if (!update || apply == is_applied)
 		return -EINVAL;
 	entry->cause = KSPLICE_UNEXPECTED;
 	entry->conflicts[0] = 0;

@@ -2,6 +2,7 @@
  * A kernel, behind one interface, so that matching and linking see memory, symbols and modules, and
  * not where they come from.
  */
+import { MatchError } from '../diagnostics/error.ts';
 import type { Address } from './address.ts';
 
 /** A line of kallsyms. */
@@ -38,4 +39,14 @@ export interface Kernel {
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */
   describe(at: Address): string | undefined;
   modules(): readonly LoadedModule[];
+}
+
+/** For an address that may be anything, since it was itself read from code: undefined where no memory is. */
+export function readIfMapped(kernel: Kernel, at: Address, size: number): Uint8Array | undefined {
+  try {
+    return kernel.read(at, size);
+  } catch (error) {
+    if (error instanceof MatchError) return undefined;
+    throw error;
+  }
 }

@@ -93,7 +93,8 @@ function explainReturn(place: ReturnPlace, context: Context, offset: number): Ex
 
 function isItsThunk(live: LiveValues, target: Address, register: number): boolean {
   const bytes = register >= 8 ? [0x41, 0xff, 0xe0 + register - 8, INT3] : [0xff, 0xe0 + register, INT3];
-  return startsWith(live.read(target, bytes.length), 0, bytes);
+  const found = live.readIfMapped(target, bytes.length);
+  return found !== undefined && startsWith(found, 0, bytes);
 }
 
 function indirectBranch(form: 'call' | 'jmp', register: number): readonly number[] {
@@ -193,7 +194,9 @@ function explainStaticCall(
   const key = live.required(context.nameOf(place.key));
   const target = live.pointerAt(key);
   if (place.form === 'jcc') {
-    const isJcc = run[offset] === 0x0f && ((run[offset + 1] ?? 0) & 0xf0) === 0x80;
+    // The kernel keeps the condition.
+    const condition = context.object.sections[place.section]?.data[place.offset + 1];
+    const isJcc = run[offset] === 0x0f && run[offset + 1] === condition;
     const goes = rel32(run, offset + 2, addressAt(at, 2));
     const nowhere = [live.address('__static_call_return'), live.address('__x86_return_thunk')];
     const legal = target === 0n ? nowhere.includes(goes) : goes === target;

@@ -7,7 +7,7 @@
  */
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
 
 const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
@@ -78,6 +78,11 @@ export class LiveValues {
 
   read(at: Address, size: number): Uint8Array {
     return this.#kernel.read(at, size);
+  }
+
+  /** For an address that was itself read from code that may be anything: undefined where no memory is. */
+  readIfMapped(at: Address, size: number): Uint8Array | undefined {
+    return readIfMapped(this.#kernel, at, size);
   }
 
   /** Forget what was read, before a mismatch is believed: the kernel may have changed it meanwhile. */
