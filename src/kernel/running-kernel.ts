@@ -22,8 +22,9 @@ export class RunningKernel implements Kernel, Disposable {
   readonly #found = new Map<string, readonly KernelSymbol[]>();
 
   constructor() {
-    this.release = readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim();
+    // First of all, since where it is missing nothing else helps: there may be no /proc at all.
     this.#kcore = new Kcore();
+    this.release = readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim();
   }
 
   #symbols(): string {

@@ -26,7 +26,13 @@ import {
 import { identityDifference, runningIdentity } from './identity.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
-import { checkModulesAllowed, isModuleLoaded, loadModule, unloadModule } from './kernel-module.ts';
+import {
+  checkModulesAllowed,
+  isModuleLoaded,
+  loadModule,
+  removeLinkedModules,
+  unloadModule,
+} from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
 import { matchUpdate, prefetchSymbols, readObjects, type UpdateObjects } from './match-update.ts';
 import { pinOwners } from './pin-owners.ts';
@@ -92,6 +98,7 @@ class Application {
    */
   async #recover(): Promise<'nothing' | 'leftovers' | 'applied' | 'resident'> {
     const id = this.#id;
+    removeLinkedModules();
     if (!hasEntry(id)) return 'nothing';
     const record = readRecord(id);
     const stage = stageOf(id);

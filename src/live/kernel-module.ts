@@ -4,7 +4,7 @@
  * A linked module holds kernel addresses: it is written to a directory that only root can enter, on
  * tmpfs, with mode 0600, and removed as soon as it has been loaded, or could not be.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
@@ -76,6 +76,14 @@ function loadError(name: string, stderr: string): Error {
     hint: 'dmesg says why',
     details,
   });
+}
+
+/** Takes away linked modules that a run which was killed while it loaded them has left. */
+export function removeLinkedModules(): void {
+  if (!existsSync(RUN_ROOT)) return;
+  for (const name of readdirSync(RUN_ROOT)) {
+    if (/^\..*\.ko$/.test(name)) rmSync(path.join(RUN_ROOT, name), { force: true });
+  }
 }
 
 export async function loadModule(name: string, bytes: Uint8Array): Promise<void> {

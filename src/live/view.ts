@@ -7,12 +7,14 @@ import {
   type Conflict,
   conflictsOf,
   hasEntry,
+  isCoreLoaded,
   listEntries,
   type Stage,
   stageOf,
 } from './core-sysfs.ts';
 import { lastEvent, readRecord } from './journal.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
+import { requireRoot } from './require-root.ts';
 
 export interface UpdateView {
   readonly id: string;
@@ -53,6 +55,8 @@ function viewOf(id: string): UpdateView {
 
 /** All updates that the core knows, or one. */
 export function viewUpdates(id: string | undefined): readonly UpdateView[] {
+  // The core tells root only; without it there is nothing to tell.
+  if (isCoreLoaded()) requireRoot('see which updates are applied');
   if (id === undefined) return listEntries().map(viewOf);
   if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id)) {
     throw new UsageError('unknown_update', `${id}: no update of this ID on this machine`, {

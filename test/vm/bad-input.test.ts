@@ -176,7 +176,7 @@ describe('with the update applied', () => {
 
   it('its module and the core cannot be unloaded', async () => {
     for (const module of [`ksplice_${UPDATE_ID}`, 'ksplice']) {
-      const { exitCode, stderr } = await vm.run(`rmmod ${module}`);
+      const { exitCode, stderr } = await vm.run(`/sbin/rmmod ${module}`);
       expect(exitCode).not.toBe(0);
       expect(stderr).toContain('in use');
     }
