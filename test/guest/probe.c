@@ -2,7 +2,7 @@
 /*
  * Small questions to the kernel that no shell command asks, one a subcommand; each prints one line.
  *
- *	probe getpriority	by the 64-bit and by the 32-bit entry of the kernel
+ *	probe getpriority	of process 4242, by the 64-bit and by the 32-bit entry of the kernel
  *	probe dirents DIR	types of "." and "..", then the same into a page that is not writable
  *	probe null-read		reads no byte from a pipe
  *	probe mincore		asks whether a page that was just written is in memory
@@ -44,7 +44,7 @@ static long ia32_call(long number, long first, long second)
 static int probe_getpriority(void)
 {
 	/* Not the library's function, which turns the kernel's 40..1 into -20..19. */
-	printf("x64 %ld ia32 %ld\n", syscall(SYS_getpriority, 0, 0), ia32_call(IA32_GETPRIORITY, 0, 0));
+	printf("x64 %ld ia32 %ld\n", syscall(SYS_getpriority, 0, 4242), ia32_call(IA32_GETPRIORITY, 0, 4242));
 	return 0;
 }
 

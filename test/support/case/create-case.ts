@@ -28,7 +28,16 @@ export function caseId(testCase: TestCase): string {
 async function patchOf(testCase: TestCase, program: string, folder: string): Promise<string> {
   if (testCase.patch.kind === 'file') return patchFile(testCase.name, testCase.patch.path);
   const file = join(folder, `${testCase.name}.patch`);
-  const argv = [process.execPath, program, 'debian', 'diff', FROM, TO, '--file', testCase.patch.path] as const;
+  const argv = [
+    process.execPath,
+    program,
+    'debian',
+    'diff',
+    FROM,
+    TO,
+    '--file',
+    testCase.patch.path,
+  ] as const;
   await writeFile(file, (await run(argv)).stdout);
   return file;
 }
@@ -42,8 +51,22 @@ export async function createCase(testCase: TestCase, program: string, folder: st
   const patch = await patchOf(testCase, program, folder);
   const { exitCode, stdout, stderr } = await run(
     [
-      process.execPath, program, 'create', '--patch', patch, '--kernel', TEST_RELEASE,
-      '--id', caseId(testCase), '--description', testCase.about, '--jobs', '1', '-o', file, '--json',
+      process.execPath,
+      program,
+      'create',
+      '--patch',
+      patch,
+      '--kernel',
+      TEST_RELEASE,
+      '--id',
+      caseId(testCase),
+      '--description',
+      testCase.about,
+      '--jobs',
+      '1',
+      '-o',
+      file,
+      '--json',
     ],
     { okExitCodes: EXIT_CODES },
   );

@@ -40,7 +40,16 @@ const BLOCKS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 /** Directives without a value. */
 const FLAGS = new Set(['RESIDENT', 'TWICE']);
 /** Directives that may stand there once only; the others add lines to what is there. */
-const SINGLE = new Set(['PATCH', 'PATCH_FROM_DEBIAN', 'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'TWICE', 'TIMEOUT', 'REFUSED']);
+const SINGLE = new Set([
+  'PATCH',
+  'PATCH_FROM_DEBIAN',
+  'FUNCTIONS',
+  'NEW_FUNCTIONS',
+  'RESIDENT',
+  'TWICE',
+  'TIMEOUT',
+  'REFUSED',
+]);
 
 const DEFAULT_TIMEOUT_S = 60;
 
@@ -143,7 +152,10 @@ function readPattern(reader: CaseReader, line: Line): RegExp {
   try {
     return new RegExp(source, 'm');
   } catch (error) {
-    return reader.fail(line.number, `${line.directive}: ${error instanceof Error ? error.message : String(error)}`);
+    return reader.fail(
+      line.number,
+      `${line.directive}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -162,7 +174,10 @@ function readRefusal(
   const match = /^([a-z]+) ([a-z_]+) ([1-9][0-9]?)$/.exec(head.value);
   const [, place = '', code = '', status = ''] = match ?? [];
   if (!places.includes(place)) {
-    return reader.fail(head.number, `${head.directive}: expected ${places.join('|')} CODE STATUS, found ${head.value}`);
+    return reader.fail(
+      head.number,
+      `${head.directive}: expected ${places.join('|')} CODE STATUS, found ${head.value}`,
+    );
   }
   const says = lines.filter(({ directive }) => directive === 'SAYS').map((line) => readPattern(reader, line));
   return { place, refusal: { code, exitCode: Number(status), says } };
@@ -184,7 +199,8 @@ function readPatch(reader: CaseReader): TestCase['patch'] {
   const given = [...reader.all('PATCH'), ...reader.all('PATCH_FROM_DEBIAN')];
   const [line, second] = given;
   if (line === undefined) return reader.missing('no PATCH or PATCH_FROM_DEBIAN');
-  if (second !== undefined) reader.fail(second.number, `${second.directive}: there is a patch already in line ${line.number}`);
+  if (second !== undefined)
+    reader.fail(second.number, `${second.directive}: there is a patch already in line ${line.number}`);
   return { kind: line.directive === 'PATCH' ? 'file' : 'debian', path: line.value };
 }
 
@@ -200,8 +216,19 @@ function readTimeout(reader: CaseReader): number {
 }
 
 const RUNS_IN_GUEST = [
-  'SETUP', 'TRIGGER', 'EXPECT_BEFORE', 'EXPECT', 'CLEANUP', 'DURING', 'OBSTACLE',
-  'FUNCTIONS', 'NEW_FUNCTIONS', 'RESIDENT', 'TWICE', 'LOG', 'TIMEOUT',
+  'SETUP',
+  'TRIGGER',
+  'EXPECT_BEFORE',
+  'EXPECT',
+  'CLEANUP',
+  'DURING',
+  'OBSTACLE',
+  'FUNCTIONS',
+  'NEW_FUNCTIONS',
+  'RESIDENT',
+  'TWICE',
+  'LOG',
+  'TIMEOUT',
 ];
 
 function checkWhole(reader: CaseReader, createRefusal: Refusal | undefined): void {

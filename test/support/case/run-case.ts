@@ -81,7 +81,9 @@ class CaseRun {
   }
 
   async #ksplice(...args: readonly string[]): Promise<VmCommandResult> {
-    const result = await this.#run(`ksplice ${args.join(' ')} --json >${REPORT}; status=$?; cat ${REPORT}; exit $status`);
+    const result = await this.#run(
+      `ksplice ${args.join(' ')} --json >${REPORT}; status=$?; cat ${REPORT}; exit $status`,
+    );
     return result;
   }
 
