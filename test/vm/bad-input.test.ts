@@ -154,7 +154,7 @@ describe('with the update applied', () => {
     const ends = await Promise.all(started.map((each) => each.wait()));
     expect(ends.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
     const already = ends.map(({ stdout }) => /"alreadyApplied": (\w+)/.exec(stdout)?.[1]);
-    expect(already.toSorted()).toEqual(['false', 'true']);
+    expect(new Set(already)).toEqual(new Set(['false', 'true']));
     expect(await look(vm)).toEqual(updated);
     expect(await vm.kernelLog()).toMatch(/update cve_2026_53249 applied: 1 function,/);
     expect((await vm.kernelLog()).match(/ applied: /g)).toHaveLength(1);

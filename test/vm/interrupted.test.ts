@@ -70,6 +70,12 @@ const before: Readonly<Record<(typeof applyPasses)[number], readonly [LiveState,
   done: [updated, 'applied'],
 };
 
+/** Until a shell condition holds in the guest; a minute at most. */
+async function waitFor(vm: Vm, condition: string): Promise<void> {
+  const poll = `i=0; until ${condition} 2>/dev/null; do i=$((i+1)); [ $i -lt 600 ] || exit 1; usleep 100000; done`;
+  expect((await vm.run(poll)).exitCode, condition).toBe(0);
+}
+
 describe('apply killed', () => {
   it.for(applyPasses)(
     'before pass %s leaves the kernel updated or not, and the next run carries on',
@@ -117,15 +123,10 @@ describe('apply ended between two attempts of the switch', () => {
 
   async function applyUntilAttempts(): Promise<Awaited<ReturnType<Vm['start']>>> {
     stuck = await vm.start('exec stuck_in_options');
-    await waitFor('grep -q stuck /run/vm/background-*.out');
+    await waitFor(vm, 'grep -q stuck /run/vm/background-*.out');
     const apply = await vm.start(`ksplice apply ${UPDATE} --json`);
-    await waitFor(`grep -q '^attempts [1-3]' /sys/kernel/ksplice/${UPDATE_ID}/timing`);
+    await waitFor(vm, `grep -q '^attempts [1-3]' /sys/kernel/ksplice/${UPDATE_ID}/timing`);
     return apply;
-  }
-
-  async function waitFor(condition: string): Promise<void> {
-    const poll = `i=0; until ${condition} 2>/dev/null; do i=$((i+1)); [ $i -lt 600 ] || exit 1; usleep 100000; done`;
-    expect((await vm.run(poll)).exitCode, condition).toBe(0);
   }
 
   afterEach(async () => {
@@ -137,7 +138,7 @@ describe('apply ended between two attempts of the switch', () => {
   it('by SIGKILL leaves the kernel as it was', async () => {
     const apply = await applyUntilAttempts();
     apply.kill('SIGKILL');
-    await waitFor('! pidof node');
+    await waitFor(vm, '! pidof node');
     expect(await look(vm)).toEqual(withModule);
     stuck?.kill('SIGKILL');
     await stuck?.wait();

@@ -32,8 +32,11 @@ const mismatch = {
 };
 
 function sides(json: unknown): readonly unknown[] {
-  const found = json as { readonly details: { readonly running: unknown; readonly source: unknown } };
-  return [found.details.running, found.details.source];
+  expect(json).toHaveProperty('details.running');
+  expect(json).toHaveProperty('details.source');
+  const details: unknown = typeof json === 'object' && json !== null && 'details' in json ? json.details : {};
+  const fields: Readonly<Record<string, unknown>> = { ...Object(details) };
+  return [fields['running'], fields['source']];
 }
 
 describe('the next kernel', () => {
