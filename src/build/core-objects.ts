@@ -11,8 +11,8 @@ import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:
 import path from 'node:path';
 import { InternalError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
+import { withFileLock } from '../process/file-lock.ts';
 import { run } from '../process/run.ts';
-import { withFileLock } from './file-lock.ts';
 import { inCleanEnvironment, runKbuild } from './kbuild.ts';
 import { readSymbolCrc } from './module-symvers.ts';
 import type { PreparedTree } from './tree.ts';
@@ -62,8 +62,12 @@ export async function buildCoreObjects(options: CoreObjectsOptions): Promise<Cor
       async () => {
         if ((await stat(directory).catch(() => undefined)) === undefined) await compile(options, directory);
       },
-      () => options.onProgress?.('waiting for another ksplice that builds in the same tree'),
-      options.signal,
+      {
+        wait: true,
+        busyCode: 'apply_in_progress',
+        onWait: () => options.onProgress?.('waiting for another ksplice that builds in the same tree'),
+        signal: options.signal,
+      },
     );
   }
   const [core, stub] = await Promise.all([

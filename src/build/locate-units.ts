@@ -11,8 +11,8 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
+import { withFileLock } from '../process/file-lock.ts';
 import { type CompileCommand, parseCommandFile } from './compile-command.ts';
-import { withFileLock } from './file-lock.ts';
 import { runKbuild } from './kbuild.ts';
 import type { PreparedTree } from './tree.ts';
 
@@ -72,8 +72,12 @@ export async function locateUnits(
         const unknown = await recall();
         if (unknown.length > 0) await askKbuild(tree, unknown, options);
       },
-      () => options.onProgress?.('waiting for another ksplice that builds in the same tree'),
-      options.signal,
+      {
+        wait: true,
+        busyCode: 'apply_in_progress',
+        onWait: () => options.onProgress?.('waiting for another ksplice that builds in the same tree'),
+        signal: options.signal,
+      },
     );
     await recall();
   }

@@ -15,7 +15,7 @@ import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
-import { withFileLock } from './file-lock.ts';
+import { withFileLock } from '../process/file-lock.ts';
 import { type KbuildDirs, runKbuild } from './kbuild.ts';
 import { compareConfigs, describeDifference, type KernelConfig, parseConfig } from './kernel-config.ts';
 import { findBuildTools } from './required-tools.ts';
@@ -99,8 +99,12 @@ export async function prepareTree(options: PrepareOptions): Promise<PreparedTree
         await prepare(tree, options);
         await writeWhole(stamp, `${options.release}\n`);
       },
-      () => options.onProgress?.('waiting for another ksplice that prepares the same kernel'),
-      options.signal,
+      {
+        wait: true,
+        busyCode: 'apply_in_progress',
+        onWait: () => options.onProgress?.('waiting for another ksplice that prepares the same kernel'),
+        signal: options.signal,
+      },
     );
   }
   const here = parseConfig(await readFile(path.join(buildDir, '.config'), 'utf8'));

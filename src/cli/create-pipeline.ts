@@ -119,12 +119,21 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
     });
   }
   const decoder = await loadDecoder();
-  return {
-    units: changed.map(({ unit, pre, post, change }) =>
-      updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder),
-    ),
-    notes,
-  };
+  const made = changed.map(({ unit, pre, post, change }) =>
+    updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder),
+  );
+  return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
+}
+
+/** Functions that the jump engine will refuse; the update is made all the same. */
+function livepatchNotes({ path: unit, functions }: UpdateUnit): readonly string[] {
+  return functions.flatMap(({ preName, needsLivepatch }) =>
+    needsLivepatch === null
+      ? []
+      : [
+          `${unit}: ${preName} needs livepatch: a ${needsLivepatch} lies where the jump would go, so apply refuses it`,
+        ],
+  );
 }
 
 function refuse(errors: readonly Diagnostic[]): void {
@@ -160,7 +169,10 @@ function updateUnit(unit: BuiltUnit, name: string, replacement: Replacement, dec
     target: unit.target,
     pre: unit.prePlain,
     replacement: writeObject(replacement.object),
-    functions: replaced.map((one, index) => ({ ...one, site: sites[index] ?? { offset: 0, size: 0 } })),
+    functions: replaced.map((one, index) => {
+      const { offset = 0, size = 0, needsLivepatch = null } = sites[index] ?? {};
+      return { ...one, site: { offset, size }, needsLivepatch };
+    }),
     newFunctions: whole.filter(({ preName }) => preName === undefined).map((one) => one.name),
     references: replacement.references.map(({ symbol, scope, kind, weak, pre }) => ({
       symbol,

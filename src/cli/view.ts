@@ -68,7 +68,9 @@ function unitLines(unit: ManifestUnit): readonly string[] {
     ]),
     ...labelled(
       '  replaced',
-      functions.map(({ preName }) => preName),
+      functions.map(({ preName, needsLivepatch }) =>
+        needsLivepatch === null ? preName : `${preName} (needs livepatch: ${needsLivepatch})`,
+      ),
     ),
     ...labelled('  new', newFunctions),
     ...labelled('  resident', escapes.reasons),

@@ -46,6 +46,28 @@ describe('withFileLock', () => {
     );
   });
 
+  it('stops waiting when it is told to, and leaves the holder alone', async () => {
+    const file = lockPath();
+    const controller = new AbortController();
+    await withFileLock(
+      file,
+      async () => {
+        const waiting = withFileLock(file, async () => await Promise.resolve('in'), {
+          ...WAIT,
+          signal: controller.signal,
+          onWait: () => {
+            controller.abort();
+          },
+        });
+        await expect(waiting).rejects.toMatchObject({ code: 'interrupted' });
+        await expect(withFileLock(file, async () => await Promise.resolve(), NO_WAIT)).rejects.toThrow(
+          BusyError,
+        );
+      },
+      NO_WAIT,
+    );
+  });
+
   it('lets ten waiters in one at a time', async () => {
     const file = lockPath();
     let inside = 0;

@@ -24,6 +24,8 @@ export interface FileLockOptions {
   readonly what?: string;
   /** Called once if there is somebody to wait for. */
   readonly onWait?: () => void;
+  /** Ends the waiting; what runs in the lock is not touched. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export async function withFileLock<T>(
   let release = await acquire(file, ['-n']);
   if (release === undefined && options.wait) {
     options.onWait?.();
-    release = await acquire(file, []);
+    release = await acquire(file, [], options.signal);
   }
   if (release === undefined) {
     throw new BusyError(options.busyCode, `${options.what ?? file}: in use by another process`, {
@@ -54,7 +56,11 @@ export async function withFileLock<T>(
 }
 
 /** Returns the function that releases the lock, or undefined if `-n` was given and somebody holds it. */
-async function acquire(file: string, flags: readonly string[]): Promise<(() => Promise<void>) | undefined> {
+async function acquire(
+  file: string,
+  flags: readonly string[],
+  signal?: AbortSignal,
+): Promise<(() => Promise<void>) | undefined> {
   // Own group: a Ctrl-C on the terminal must not take the lock away while we still clean up.
   const argv = ['flock', ...flags, file, 'cat'] as const;
   const holder = spawn('flock', argv.slice(1), { detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
@@ -76,6 +82,9 @@ async function acquire(file: string, flags: readonly string[]): Promise<(() => P
     holder.once('close', resolve);
   });
   const unguard = guard(holder);
+  const giveUp = (): void => void holder.kill('SIGTERM');
+  if (signal?.aborted === true) giveUp();
+  signal?.addEventListener('abort', giveUp, { once: true });
   const held = new Promise<true>((resolve) => {
     holder.stdout.once('data', () => {
       resolve(true);
@@ -86,6 +95,13 @@ async function acquire(file: string, flags: readonly string[]): Promise<(() => P
     unguard();
     throw error;
   });
+  signal?.removeEventListener('abort', giveUp);
+  if (signal?.aborted === true) {
+    holder.stdin.end();
+    await ended;
+    unguard();
+    throw new BusyError('interrupted', `interrupted while waiting for ${file}`);
+  }
   if (outcome === true) {
     return async () => {
       holder.stdin.end();

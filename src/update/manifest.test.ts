@@ -87,6 +87,7 @@ describe('parseManifest', () => {
     ['units.0.references.0.scope', 'any'],
     ['units.0.references.0.pre.offset', -8],
     ['units.0.functions.0.site.size', 4],
+    ['units.0.functions.0.needsLivepatch', 'smp-lock'],
     ['units.0.escapes.escapes', 'no'],
     ['patches', []],
     ['core', null],

@@ -68,6 +68,8 @@ const functionSchema = v.strictObject({
     offset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
     size: v.pipe(v.number(), v.integer(), v.minValue(5), v.maxValue(64)),
   }),
+  /** What the kernel rewrites where the jump would go: only the kernel's livepatch can take such a function. */
+  needsLivepatch: v.nullable(v.picklist(['jump-label', 'static-call'])),
 });
 
 /** What an undefined symbol of the replacement object stands for. */

@@ -6,7 +6,6 @@
  * its first byte. A jump has five bytes and covers whole instructions, so that no return address and no branch
  * of the old code points into the middle of what is left of it.
  *
- * Whether the kernel rewrites something inside the site is known on the machine: the linker there checks it.
  */
 import { RefusedError } from '../diagnostics/error.ts';
 import { STT_FUNC } from '../elf/constants.ts';
@@ -19,6 +18,11 @@ export interface TrampolineSite {
   readonly offset: number;
   /** Bytes of whole instructions there, at least 5. */
   readonly size: number;
+  /**
+   * A place among these bytes that the kernel rewrites at any time: toggled, it would find our jump there.
+   * (A lock prefix is in the way only on a machine that booted with one CPU; the core looks.)
+   */
+  readonly needsLivepatch: 'jump-label' | 'static-call' | null;
 }
 
 const JUMP_SIZE = 5;
@@ -33,7 +37,8 @@ export function trampolineSites(
   names: readonly string[],
   decoder: Decoder,
 ): readonly TrampolineSite[] {
-  const ftraceEntries = rewrittenPlaces(pre).filter(({ kind }) => kind === 'fentry');
+  const places = rewrittenPlaces(pre);
+  const ftraceEntries = places.filter(({ kind }) => kind === 'fentry');
   return names.map((name) => {
     const found = pre.symbols.filter((symbol) => symbol.type === STT_FUNC && symbol.name === name);
     const [symbol] = found;
@@ -57,6 +62,16 @@ export function trampolineSites(
         { hint: 'patch its callers instead', details: { unit: pre.path, function: name } },
       );
     }
-    return { offset, size };
+    const [from, to] = [start + offset, start + offset + size];
+    const mutable = places.find(
+      (place) =>
+        (place.kind === 'jump-label' || place.kind === 'static-call') &&
+        place.section === section.index &&
+        place.offset < to &&
+        place.offset + place.length > from,
+    );
+    const needsLivepatch =
+      mutable?.kind === 'jump-label' || mutable?.kind === 'static-call' ? mutable.kind : null;
+    return { offset, size, needsLivepatch };
   });
 }

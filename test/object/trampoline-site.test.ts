@@ -27,15 +27,22 @@ describe('trampolineSites', () => {
     const body = '(void) { __asm__ volatile("mov %rdi, counter(%rip)"); }';
     const store = `void traced${body}\n__attribute__((no_instrument_function)) void plain${body}`;
     expect(sitesOf(store, ['traced', 'plain'], TRACED)).toEqual([
-      { offset: 5, size: 7 },
-      { offset: 0, size: 7 },
+      { offset: 5, size: 7, needsLivepatch: null },
+      { offset: 0, size: 7, needsLivepatch: null },
     ]);
+  });
+
+  it('marks a function with a static branch where the jump would go', () => {
+    const branch = `1: .byte 0x0f, 0x1f, 0x44, 0, 0; 2:
+      .pushsection __jump_table, \\"aw\\"; .long 1b - ., 2b - .; .quad key - .; .popsection`;
+    const source = `long key; void f(void) { __asm__ volatile("${branch.replaceAll('\n', ' ')}"); }`;
+    expect(sitesOf(source, ['f'], TRACED)).toEqual([{ offset: 5, size: 5, needsLivepatch: 'jump-label' }]);
   });
 
   it('takes as many short instructions as a jump covers', () => {
     const pushes =
       'void f(void) { __asm__ volatile("push %r12; push %r13; push %r14; pop %r14; pop %r13; pop %r12"); }';
-    expect(sitesOf(pushes, ['f'], [])).toEqual([{ offset: 0, size: 6 }]);
+    expect(sitesOf(pushes, ['f'], [])).toEqual([{ offset: 0, size: 6, needsLivepatch: null }]);
   });
 
   it('is refused in a function that has no room for a jump', () => {

@@ -39,7 +39,12 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         pre: sampleObject('pre 0', 1500),
         replacement: sampleObject('replacement 0', 700),
         functions: [
-          { name: 'ip_options_compile', preName: 'ip_options_compile', site: { offset: 5, size: 6 } },
+          {
+            name: 'ip_options_compile',
+            preName: 'ip_options_compile',
+            site: { offset: 5, size: 6 },
+            needsLivepatch: null,
+          },
         ],
         newFunctions: ['may_route'],
         references: [
@@ -60,7 +65,14 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         target: 'vmlinux',
         pre: sampleObject('pre 1', 900),
         replacement: sampleObject('replacement 1', 512),
-        functions: [{ name: 'pipe_read', preName: 'pipe_read', site: { offset: 0, size: 5 } }],
+        functions: [
+          {
+            name: 'pipe_read',
+            preName: 'pipe_read',
+            site: { offset: 0, size: 5 },
+            needsLivepatch: 'jump-label',
+          },
+        ],
         newFunctions: [],
         references: [],
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },
