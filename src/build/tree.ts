@@ -20,6 +20,7 @@ import { type KbuildDirs, runKbuild } from './kbuild.ts';
 import { compareConfigs, describeDifference, type KernelConfig, parseConfig } from './kernel-config.ts';
 import { findBuildTools } from './required-tools.ts';
 import { inspectSourceTree, refuseOddPath } from './source-tree.ts';
+import { refuseUnsupportedConfig } from './unsupported-config.ts';
 
 export interface PrepareOptions {
   /** The kernel's source tree; never written to. */
@@ -58,7 +59,8 @@ const LAYOUT = 1;
 
 /**
  * Prepares (or finds prepared) the tree that `options` describe.
- * Throws UsageError for a source or configuration that is none, MissingError for tools, compiler
+ * Throws UsageError for a source or configuration that is none, RefusedError for a configuration under
+ * which objects are not final, MissingError for tools, compiler
  * versions and options that this machine cannot serve.
  */
 export async function prepareTree(options: PrepareOptions): Promise<PreparedTree> {
@@ -69,6 +71,7 @@ export async function prepareTree(options: PrepareOptions): Promise<PreparedTree
   if (given.get('X86_64') !== 'y') {
     throw new UsageError('usage', `${options.config} is not the configuration of an x86-64 kernel`);
   }
+  refuseUnsupportedConfig(given, options.config);
   const source = await inspectSourceTree(options.source);
   const compiler = await findBuildTools(given);
   const key = createHash('sha256')
