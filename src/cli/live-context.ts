@@ -9,7 +9,6 @@ export function liveContext(session: Session, subject: string, debug = false): L
     onStep: (step) => {
       session.progress.step(`${subject}: ${step}`);
     },
-    onNotice: session.note,
   };
 }
 

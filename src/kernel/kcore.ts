@@ -66,30 +66,32 @@ export class Kcore {
     }
   }
 
-  #readSegments(): readonly Segment[] {
-    const header = Buffer.alloc(ELF_HEADER_SIZE);
+  #part(position: bigint, size: number, problem: string): Buffer {
+    const bytes = Buffer.alloc(size);
+    let count: number;
     try {
-      if (readSync(this.#fd, header, 0, header.length, 0) !== header.length) {
-        throw notCore(this.#path, 'shorter than an ELF header');
-      }
+      count = readSync(this.#fd, bytes, 0, size, position);
     } catch (error) {
-      throw error instanceof MissingError ? error : cannotRead(this.#path, error);
+      throw cannotRead(this.#path, error);
     }
+    if (count !== size) throw notCore(this.#path, problem);
+    return bytes;
+  }
+
+  #readSegments(): readonly Segment[] {
+    const header = this.#part(0n, ELF_HEADER_SIZE, 'shorter than an ELF header');
     if (header.readUInt32BE(0) !== 0x7f454c46) throw notCore(this.#path, 'no ELF magic');
     if (header.readUInt16LE(16) !== ET_CORE) throw notCore(this.#path, 'not ET_CORE');
     const count = header.readUInt16LE(56);
-    const table = Buffer.alloc(count * PROGRAM_HEADER_SIZE);
-    const tableOffset = Number(header.readBigUInt64LE(32));
-    if (readSync(this.#fd, table, 0, table.length, tableOffset) !== table.length) {
-      throw notCore(this.#path, 'program headers end early');
-    }
+    const tableOffset = header.readBigUInt64LE(32);
+    const table = this.#part(tableOffset, count * PROGRAM_HEADER_SIZE, 'program headers end early');
     const segments: Segment[] = [];
     for (let at = 0; at < table.length; at += PROGRAM_HEADER_SIZE) {
       if (table.readUInt32LE(at) !== PT_LOAD) continue;
       const start = table.readBigUInt64LE(at + 16);
       segments.push({
         start,
-        end: start + table.readBigUInt64LE(at + 40),
+        end: start + table.readBigUInt64LE(at + 32),
         fileOffset: table.readBigUInt64LE(at + 8),
       });
     }

@@ -2,7 +2,8 @@
  * Links an update's replacement code, bound to where everything is in this kernel, with the stub and
  * the tables for the core, into the module `ksplice_ID`.
  */
-import { InternalError } from '../diagnostics/error.ts';
+import { InternalError, RefusedError } from '../diagnostics/error.ts';
+import { hex } from '../diagnostics/hex.ts';
 import { STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
@@ -54,10 +55,19 @@ export interface LinkedModule {
   readonly trampolines: readonly Trampoline[];
 }
 
-function trampolinesOf(unit: UnitToLink, number: number): readonly Trampoline[] {
+/** A weak function that a strong one overrides lies in the kernel without a name, and nobody calls it. */
+function checkNamed(unit: UnitToLink, kernel: Kernel, name: string, start: Address): void {
+  if (kernel.named(name).some(({ address, module }) => module === undefined && address === start)) return;
+  throw new RefusedError('refused', `${unit.match.object.path}: kallsyms has no ${name} at ${hex(start)}`, {
+    hint: 'another function of this name overrides it: a patch to this one would have no effect',
+  });
+}
+
+function trampolinesOf(unit: UnitToLink, number: number, kernel: Kernel): readonly Trampoline[] {
   return unit.functions.map(({ name, preName, site }) => {
     const ranges = oldRanges(unit.match, preName);
     const [first] = ranges;
+    if (first !== undefined) checkNamed(unit, kernel, preName, first.start);
     if (first !== undefined) checkSite(preName, first, site.offset, site.size);
     return {
       name: preName,
@@ -135,7 +145,7 @@ export function namesToLink(units: readonly ObjectFile[], stub: ObjectFile): rea
 
 export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: ModuleSymbols): LinkedModule {
   const bound = new Set<Address>();
-  const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i));
+  const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i, kernel));
   const name = `ksplice_${update.id}`;
   const stub = nameModule(update.stub, name, update.moduleLayoutCrc);
   const tables = updateTables(update.id, trampolines, update.resident);

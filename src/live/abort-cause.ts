@@ -52,9 +52,7 @@ export function abortError(id: string, verb: 'apply' | 'undo', errno: string): K
       return new MissingError(
         'target_not_loaded',
         `${id}: a module that the update needs is gone; ${state}`,
-        {
-          details,
-        },
+        { hint: 'load the module again (modprobe) and apply the update again', details },
       );
     case 'out_of_memory':
       return new BusyError('out_of_memory', `${id}: the kernel has no memory for the switch; ${state}`, {

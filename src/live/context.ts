@@ -5,6 +5,4 @@ export interface LiveContext {
   readonly debug: boolean;
   /** A step begins: `match net/ipv4/ip_options.o`. */
   readonly onStep: (step: string) => void;
-  /** Something that a person should know, although nothing went wrong. */
-  readonly onNotice: (message: string) => void;
 }

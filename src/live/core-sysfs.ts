@@ -97,11 +97,14 @@ export function abortCauseOf(id: string): string {
   return read(id, 'abort_cause');
 }
 
-/** Lines of `NAME PID FUNCTION...`; the name may hold spaces, so the number is the first field that is one. */
+/**
+ * Lines of `NAME PID FUNCTION...`. The name of a task may hold spaces and numbers, that of a function
+ * neither: so the pid is the last field that is a number.
+ */
 export function parseConflicts(text: string): readonly Conflict[] {
   return text
     .split('\n')
-    .map((line) => /^(.*?) (\d+) (.*)$/.exec(line))
+    .map((line) => /^(.*) (\d+) (.*)$/.exec(line))
     .filter((match) => match !== null)
     .map(([, task = '', pid = '0', functions = '']) => ({
       task,

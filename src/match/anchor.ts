@@ -3,8 +3,8 @@
  *
  * Each function symbol of the section gives candidates: kallsyms' addresses for its name, less its
  * offset. Names can be ambiguous; the places where all functions agree are few, nearly always one, and
- * comparing bytes decides. Weak functions are left out: a strong one elsewhere may have the name, while
- * the weak body lies here without a symbol.
+ * comparing bytes decides. Weak functions are left out where there are others: a strong one elsewhere may
+ * have the name, while the weak body lies here without a symbol.
  */
 import { STB_WEAK, STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section } from '../elf/model.ts';
@@ -16,6 +16,8 @@ export interface Anchors {
   readonly bases: readonly Address[];
   /** Where they do not agree: the candidates of the section's first function, for a useful report. */
   readonly fallback: readonly Address[];
+  /** Whether there are functions to go by that nothing can override. */
+  readonly hasFunctions: boolean;
   /** A function that the kernel does not have by name. */
   readonly missing: string | undefined;
 }
@@ -28,7 +30,9 @@ export function functionsOf(object: ObjectFile, section: Section): readonly ElfS
 }
 
 export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel): Anchors {
-  const functions = functionsOf(object, section).filter((symbol) => symbol.binding !== STB_WEAK);
+  const all = functionsOf(object, section);
+  const strong = all.filter((symbol) => symbol.binding !== STB_WEAK);
+  const functions = strong.length > 0 ? strong : all;
   let bases: ReadonlySet<Address> | undefined;
   let fallback: readonly Address[] | undefined;
   let missing: string | undefined;
@@ -42,5 +46,5 @@ export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel):
     const before: ReadonlySet<Address> | undefined = bases;
     bases = new Set(before === undefined ? candidates : candidates.filter((each) => before.has(each)));
   }
-  return { bases: [...(bases ?? [])], fallback: fallback ?? [], missing };
+  return { bases: [...(bases ?? [])], fallback: fallback ?? [], hasFunctions: strong.length > 0, missing };
 }

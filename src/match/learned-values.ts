@@ -8,13 +8,21 @@
  */
 
 import { hex } from '../diagnostics/hex.ts';
-import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STT_SECTION } from '../elf/constants.ts';
+import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_SECTION } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, type KernelSymbol, readIfMapped } from '../kernel/kernel.ts';
 import type { SymbolMismatch } from './mismatch.ts';
 import { isPcRelative } from './relocation-value.ts';
 import type { Observation } from './variant.ts';
+
+/**
+ * A variable whose name tells it from others. Those inside functions have a number (`calls.0`), and
+ * thousands are called `__func__.0`: looking them up costs more than it proves.
+ */
+export function isFileScopeObject(symbol: ElfSymbol): boolean {
+  return symbol.type === STT_OBJECT && symbol.binding !== STB_WEAK && !/^$|\./.test(symbol.name);
+}
 
 export class LearnedValues {
   readonly bases = new Map<SectionIndex, Address>();
@@ -42,6 +50,11 @@ export class LearnedValues {
     return this.#kernel.describe(at) ?? hex(at);
   }
 
+  /** Built-in code refers to nothing in a module, so a module's symbol of the same name explains nothing. */
+  #builtIn(name: string): readonly KernelSymbol[] {
+    return this.#kernel.named(name).filter((each) => each.module === undefined);
+  }
+
   /** Takes a section's base as known, from an anchor or a reference. */
   learnBase(section: SectionIndex, base: Address): SymbolMismatch | undefined {
     const known = this.bases.get(section);
@@ -67,10 +80,31 @@ export class LearnedValues {
     if ((section.flags & SHF_MERGE) !== 0) {
       return this.#compareContents(symbol, section, value, relocation.addend, isPcRelative(relocation));
     }
+    // A strong definition elsewhere may have the name; then nothing refers to the body here.
+    if (symbol.binding === STB_WEAK) return this.#learnNamed(symbol.name, value);
     const conflict = this.learnBase(section.index, addressAt(value, -symbol.value));
     if (conflict !== undefined) return conflict;
     const isNamed = symbol.type !== STT_SECTION && symbol.binding !== STB_LOCAL;
     return isNamed ? this.#learnNamed(symbol.name, value) : undefined;
+  }
+
+  /**
+   * The base of a data section may have been taken from a single reference, and what that refers to need
+   * not be what the source means. But the section has objects at file scope, and kallsyms has them, too.
+   */
+  checkObjects(): SymbolMismatch | undefined {
+    for (const symbol of this.#object.symbols.filter(isFileScopeObject)) {
+      const section = typeof symbol.place === 'number' ? this.#object.sections[symbol.place] : undefined;
+      const base = section === undefined ? undefined : this.bases.get(section.index);
+      if (section === undefined || base === undefined) continue;
+      const candidates = this.#builtIn(symbol.name);
+      const at = addressAt(base, symbol.value);
+      if (candidates.some((each) => each.address === at)) continue;
+      const expected =
+        candidates.length === 0 ? 'a symbol that kallsyms lists' : `${symbol.name} as kallsyms lists it`;
+      return this.#mismatch(symbol.name, this.#describe(at), expected);
+    }
+    return undefined;
   }
 
   #learnNamed(name: string, value: Address): SymbolMismatch | undefined {
@@ -79,7 +113,7 @@ export class LearnedValues {
     if (known !== undefined) {
       return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
     }
-    const candidates = this.#kernel.named(name);
+    const candidates = this.#builtIn(name);
     if (candidates.length === 0) {
       return this.#mismatch(name, this.#describe(value), 'a symbol that kallsyms lists', 'failed_to_find');
     }
@@ -108,14 +142,22 @@ export class LearnedValues {
     if (this.#compared.has(key)) return undefined;
     const isString = (section.flags & SHF_STRINGS) !== 0;
     const end = isString ? section.data.indexOf(0, offset) + 1 : offset + section.entrySize;
+    if (offset < 0 || end <= offset || end > section.size) {
+      return this.#mismatch(
+        `${section.name}+${hex(BigInt(offset))}`,
+        this.#describe(at),
+        'contents to compare',
+      );
+    }
     const expected = section.data.subarray(offset, end);
-    const found = this.#kernel.read(at, expected.length);
-    if (Buffer.compare(found, expected) !== 0) {
+    const found = readIfMapped(this.#kernel, at, expected.length);
+    if (found === undefined || Buffer.compare(found, expected) !== 0) {
       const show = (bytes: Uint8Array): string =>
         isString
           ? JSON.stringify(Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, ''))
           : Buffer.from(bytes).toString('hex');
-      return this.#mismatch(`${section.name}+${hex(offset)}`, show(found), show(expected));
+      const what = found === undefined ? `no memory at ${hex(at)}` : show(found);
+      return this.#mismatch(`${section.name}+${hex(offset)}`, what, show(expected));
     }
     this.#compared.add(key);
     return undefined;

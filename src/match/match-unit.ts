@@ -15,7 +15,7 @@ import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import { anchorsOf, functionsOf } from './anchor.ts';
 import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
-import { LearnedValues } from './learned-values.ts';
+import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
 import type { CodeMismatch, Mismatch } from './mismatch.ts';
 
@@ -65,12 +65,14 @@ export function matchedSections(object: ObjectFile): readonly Section[] {
 }
 
 /**
- * All names that matching this unit will look up, so that kallsyms is scanned once for many units. Local
- * objects are not among them: they are found by where they lie, and thousands are called `__func__.1`.
+ * All names that matching this unit will look up, so that kallsyms is scanned once for many units. Static
+ * objects of functions are not among them: they are found by where they lie.
  */
 export function namesToLookUp(object: ObjectFile): readonly string[] {
   const asked = object.symbols.filter(
-    ({ name, type, binding }) => name !== '' && (type === STT_FUNC || binding !== STB_LOCAL),
+    (symbol) =>
+      symbol.name !== '' &&
+      (symbol.type === STT_FUNC || symbol.binding !== STB_LOCAL || isFileScopeObject(symbol)),
   );
   return [...liveNames, ...asked.map(({ name }) => name)];
 }
@@ -134,19 +136,27 @@ function farthest(tried: readonly Tried[]): { base: Address; difference: Section
   return best;
 }
 
+interface Candidates {
+  readonly bases: readonly Address[];
+  readonly missing: string | undefined;
+  /** Whether kallsyms has all functions of the section where these bases put them. */
+  readonly agrees: boolean;
+}
+
 function candidatesOf(
   object: ObjectFile,
   section: Section,
   kernel: Kernel,
   learned: LearnedValues,
-): { readonly bases: readonly Address[]; readonly missing: string | undefined } {
-  const known = learned.bases.get(section.index);
-  if (known !== undefined) return { bases: [known], missing: undefined };
+): Candidates {
   const anchors = anchorsOf(object, section, kernel);
-  return {
-    bases: anchors.bases.length > 0 ? anchors.bases : anchors.fallback,
-    missing: anchors.missing,
-  };
+  const known = learned.bases.get(section.index);
+  if (known !== undefined) {
+    const agrees = !anchors.hasFunctions || anchors.bases.includes(known);
+    return { bases: [known], missing: anchors.missing, agrees };
+  }
+  const agrees = anchors.bases.length > 0;
+  return { bases: agrees ? anchors.bases : anchors.fallback, missing: anchors.missing, agrees };
 }
 
 /** Sections with functions that kallsyms names come first: they tell where the others are. */
@@ -174,7 +184,7 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
   let compared = 0;
 
   for (const section of inMatchingOrder(object)) {
-    const { bases, missing } = candidatesOf(object, section, kernel, learned);
+    const { bases, missing, agrees } = candidatesOf(object, section, kernel, learned);
     const tried = tryBases(object, section, places, bases, live);
     const matches = tried.filter(({ result }) => result.kind === 'match');
     const [match] = matches;
@@ -195,6 +205,10 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
     if (missing !== undefined) {
       return symbolMismatch(object, missing, 'not in the running kernel', 'a function of this name');
     }
+    if (!agrees) {
+      const found = 'functions that kallsyms has elsewhere';
+      return symbolMismatch(object, section.name, found, 'all of them where the code that is equal lies');
+    }
     const { observations, run, mask } = match.result;
     const conflict =
       learned.learnBase(section.index, match.base) ??
@@ -205,6 +219,8 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
       explained.set(what, (explained.get(what) ?? 0) + count);
     compared += section.size;
   }
+  const misplaced = learned.checkObjects();
+  if (misplaced !== undefined) return { kind: 'mismatch', mismatch: misplaced };
   return {
     kind: 'match',
     object,

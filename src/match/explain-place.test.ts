@@ -1,0 +1,417 @@
+/**
+ * Each kind of place: what the kernel may have made of it is accepted, and named; anything else is not.
+ */
+import { describe, expect, it } from 'vitest';
+import {
+  buildObject,
+  type ObjectRecord,
+  type RelocationRecord,
+  type SectionRecord,
+} from '../../test/support/elf-builder.ts';
+import type { Boot, FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
+import { hexToBytes } from '../../test/support/hex-table.ts';
+import { branch } from '../../test/support/kernel-code.ts';
+import { addresses, paravirt, pvOps, smallKernel, staticCallKey } from '../../test/support/small-kernel.ts';
+import { toAddress } from '../kernel/address.ts';
+import { matchUnit } from './match-unit.ts';
+
+const TEXT = 0xffffffff81234000n;
+const zeroes = (count: number): number[] => Array.from({ length: count }, () => 0);
+
+/** `before`, then the place at 2, then a return that nobody rewrites. */
+function unit(
+  place: string,
+  relocations: readonly RelocationRecord[],
+  tables: Readonly<Record<string, SectionRecord>>,
+): ObjectRecord {
+  const code = [...hexToBytes(`31 c0 ${place}`), 0xc3];
+  return {
+    sections: { '.text': { bytes: code, relocations }, ...tables },
+    symbols: {
+      f: { section: '.text', type: 'func', size: code.length },
+      __x86_return_thunk: { binding: 'global' },
+    },
+  };
+}
+
+const site = (table: string, size: number, type: string): Record<string, SectionRecord> => ({
+  [table]: { bytes: zeroes(size), relocations: [[0, type, '.text', 2]] },
+});
+
+const alternatives = (
+  length: number,
+  entries: readonly { feature: number; bytes: string; relocations?: readonly RelocationRecord[] }[],
+): Record<string, SectionRecord> => {
+  const table: number[] = [];
+  const replacement: number[] = [];
+  const relocations: RelocationRecord[] = [];
+  const moved: RelocationRecord[] = [];
+  for (const { feature, bytes, relocations: own = [] } of entries) {
+    const code = hexToBytes(bytes);
+    const at = table.length;
+    relocations.push([at, 'PC32', '.text', 2], [at + 4, 'PC32', '.altinstr_replacement', replacement.length]);
+    table.push(...zeroes(8), feature & 0xff, feature >> 8, length, code.length);
+    for (const [offset, ...rest] of own) moved.push([offset + replacement.length, ...rest]);
+    replacement.push(...code);
+  }
+  return {
+    '.altinstructions': { bytes: table, relocations },
+    '.altinstr_replacement': { bytes: replacement, relocations: moved, flags: 6 },
+  };
+};
+
+const units = {
+  fentry: unit('e8 00 00 00 00', [[3, 'PLT32', '__fentry__', -4]], site('__mcount_loc', 8, '64')),
+  return: unit('e9 00 00 00 00', [[3, 'PLT32', '__x86_return_thunk', -4]], site('.return_sites', 4, 'PC32')),
+  call: unit(
+    'e8 00 00 00 00',
+    [[3, 'PLT32', '__x86_indirect_thunk_rdx', -4]],
+    site('.retpoline_sites', 4, 'PC32'),
+  ),
+  callLong: unit(
+    '2e e8 00 00 00 00',
+    [[4, 'PLT32', '__x86_indirect_thunk_r11', -4]],
+    site('.retpoline_sites', 4, 'PC32'),
+  ),
+  jmp: unit(
+    'e9 00 00 00 00',
+    [[3, 'PLT32', '__x86_indirect_thunk_rax', -4]],
+    site('.retpoline_sites', 4, 'PC32'),
+  ),
+  jcc: unit(
+    '0f 85 00 00 00 00',
+    [[4, 'PLT32', '__x86_indirect_thunk_rdi', -4]],
+    site('.retpoline_sites', 4, 'PC32'),
+  ),
+  lock: unit('f0 ff 00', [], site('.smp_locks', 4, 'PC32')),
+  /** alternative("call memcpy_slow", "call memcpy_fast", 20) */
+  altCall: unit(
+    'e8 00 00 00 00',
+    [[3, 'PLT32', 'memcpy_slow', -4]],
+    alternatives(5, [
+      { feature: 20, bytes: 'e8 00 00 00 00', relocations: [[1, 'PLT32', 'memcpy_fast', -4]] },
+    ]),
+  ),
+  /** alternative("", "stac", 20), and a longer one with a lfence: padded */
+  altPadded: unit(
+    '0f ae f0 90 90 90',
+    [],
+    alternatives(6, [
+      { feature: 20, bytes: '0f 01 cb' },
+      { feature: 21, bytes: '0f 01 cb 0f ae e8' },
+    ]),
+  ),
+  /** alternative("...", "jmp 1f", 20) within the function: recomputed to a short jump */
+  altJump: unit(
+    '90 90 90 90 90',
+    [],
+    alternatives(5, [{ feature: 20, bytes: 'e9 00 00 00 00', relocations: [[1, 'PC32', 'f', 3]] }]),
+  ),
+  paravirt: unit('ff 14 25 00 00 00 00', [[5, '32S', 'pv_ops', paravirt.call * 8]], {
+    '.parainstructions': {
+      bytes: [...zeroes(8), paravirt.call, 7, ...zeroes(6)],
+      relocations: [[0, '64', '.text', 2]],
+    },
+  }),
+  paravirtNop: unit('ff 14 25 00 00 00 00', [[5, '32S', 'pv_ops', paravirt.nop * 8]], {
+    '.parainstructions': {
+      bytes: [...zeroes(8), paravirt.nop, 7, ...zeroes(6)],
+      relocations: [[0, '64', '.text', 2]],
+    },
+  }),
+  paravirtMissing: unit('ff 14 25 00 00 00 00', [[5, '32S', 'pv_ops', paravirt.missing * 8]], {
+    '.parainstructions': {
+      bytes: [...zeroes(8), paravirt.missing, 7, ...zeroes(6)],
+      relocations: [[0, '64', '.text', 2]],
+    },
+  }),
+  /** PVOP_ALT: a paravirt call that becomes `cli` where there is no hypervisor */
+  paravirtInAlternative: unit('ff 14 25 00 00 00 00', [[5, '32S', 'pv_ops', paravirt.call * 8]], {
+    ...alternatives(8, [{ feature: 20, bytes: 'fa' }]),
+    '.parainstructions': {
+      bytes: [...zeroes(8), paravirt.call, 7, ...zeroes(6)],
+      relocations: [[0, '64', '.text', 2]],
+    },
+  }),
+  label: unit('0f 1f 44 00 00 90 90', [], {
+    __jump_table: {
+      bytes: zeroes(16),
+      relocations: [
+        [0, 'PC32', '.text', 2],
+        [4, 'PC32', '.text', 9],
+        [8, 'PC64', 'key', 0],
+      ],
+    },
+  }),
+  labelShort: unit('66 90 90 90', [], {
+    __jump_table: {
+      bytes: zeroes(16),
+      relocations: [
+        [0, 'PC32', '.text', 2],
+        [4, 'PC32', '.text', 0],
+        [8, 'PC64', 'key', 1],
+      ],
+    },
+  }),
+  staticCall: unit('e8 00 00 00 00', [[3, 'PLT32', '__SCT__x', -4]], {
+    '.static_call_sites': {
+      bytes: zeroes(8),
+      relocations: [
+        [0, 'PC32', '.text', 2],
+        [4, 'PC32', '__SCK__x', 0],
+      ],
+    },
+  }),
+  staticTail: unit('e9 00 00 00 00', [[3, 'PLT32', '__SCT__x', -4]], {
+    '.static_call_sites': {
+      bytes: zeroes(8),
+      relocations: [
+        [0, 'PC32', '.text', 2],
+        [4, 'PC32', '__SCK__x', 1],
+      ],
+    },
+  }),
+  staticJcc: unit('0f 84 00 00 00 00', [[4, 'PLT32', '__SCT__x', -4]], {
+    '.static_call_sites': {
+      bytes: zeroes(8),
+      relocations: [
+        [0, 'PC32', '.text', 2],
+        [4, 'PC32', '__SCK__x', 1],
+      ],
+    },
+  }),
+} as const satisfies Record<string, ObjectRecord>;
+
+type UnitName = keyof typeof units;
+
+interface Booted {
+  readonly kernel: FakeKernel;
+  readonly loaded: LoadedObject;
+  readonly match: () => string;
+}
+
+/** Names of what was found in places, or function, offset and kind of the place of a mismatch. */
+function boot(name: UnitName, options: Boot = {}, kernel = smallKernel()): Booted {
+  const record: ObjectRecord = units[name];
+  // What the record defines as a symbol for the builder's sake may be of no use in this unit.
+  const object = buildObject(record, `${name}.o`);
+  const loaded = kernel.load(object, { '.text': TEXT }, options);
+  return {
+    kernel,
+    loaded,
+    match: (): string => {
+      const result = matchUnit(object, kernel);
+      if (result.kind === 'match') return [...result.explained.keys()].join(', ');
+      const { mismatch } = result;
+      if (mismatch.kind === 'symbol') return `symbol ${mismatch.name}`;
+      return `${mismatch.name}+${mismatch.offset} ${mismatch.place ?? 'fixed code'}`;
+    },
+  };
+}
+
+describe('legal contents', () => {
+  it.each<readonly [string, UnitName, Boot, string]>([
+    ['ftrace off', 'fentry', {}, 'fentry: nop'],
+    ['ftrace on', 'fentry', { traced: addresses.ftrace_caller }, 'fentry: traced'],
+    ['a trampoline of ftrace', 'fentry', { traced: 0xffffffffc0123000n }, 'fentry: traced'],
+    ['no return thunk', 'return', {}, 'return: plain'],
+    ['the return thunk in force', 'return', { returns: 'thunk' }, 'return: thunk'],
+    ['retpoline', 'call', {}, 'retpoline: thunk'],
+    ['spectre_v2=off', 'call', { retpolines: 'indirect' }, 'retpoline: indirect branch'],
+    ['lfence', 'call', { retpolines: 'lfence' }, 'retpoline: lfence'],
+    ['ITS', 'call', { retpolines: 'its' }, 'retpoline: ITS thunk'],
+    ['retpoline, r11', 'callLong', {}, 'retpoline: thunk'],
+    ['spectre_v2=off, r11', 'callLong', { retpolines: 'indirect' }, 'retpoline: indirect branch'],
+    ['lfence, r11', 'callLong', { retpolines: 'lfence' }, 'retpoline: lfence'],
+    ['ITS, r11', 'callLong', { retpolines: 'its' }, 'retpoline: ITS thunk'],
+    ['tail call, off', 'jmp', { retpolines: 'indirect' }, 'retpoline: indirect branch'],
+    ['tail call, lfence', 'jmp', { retpolines: 'lfence' }, 'retpoline: lfence'],
+    ['tail call, ITS', 'jmp', { retpolines: 'its' }, 'retpoline: ITS thunk'],
+    ['conditional, retpoline', 'jcc', {}, 'retpoline: thunk'],
+    ['conditional, off', 'jcc', { retpolines: 'indirect' }, 'retpoline: indirect branch'],
+    ['conditional, ITS', 'jcc', { retpolines: 'its' }, 'retpoline: ITS thunk'],
+    ['many CPUs', 'lock', {}, 'lock prefix: kept'],
+    ['one CPU', 'lock', { oneCpu: true }, 'lock prefix: one CPU'],
+    ['an old CPU', 'altCall', {}, 'alternative: original'],
+    ['a new CPU', 'altCall', { features: [20] }, 'alternative: feature 0*32+20'],
+    ['padding', 'altPadded', {}, 'alternative: original'],
+    ['short alternative', 'altPadded', { features: [20] }, 'alternative: feature 0*32+20'],
+    ['the last that applies', 'altPadded', { features: [20, 21] }, 'alternative: feature 0*32+21'],
+    ['jump not taken', 'altJump', {}, 'alternative: original'],
+    ['jump made short', 'altJump', { features: [20] }, 'alternative: feature 0*32+20'],
+    ['paravirt', 'paravirt', {}, 'paravirt: direct call'],
+    ['paravirt, nothing to do', 'paravirtNop', {}, 'paravirt: nothing'],
+    ['paravirt, no function', 'paravirtMissing', {}, 'paravirt: direct call'],
+    ['paravirt under Xen', 'paravirtInAlternative', {}, 'paravirt: direct call'],
+    ['no Xen', 'paravirtInAlternative', { features: [20] }, 'alternative: feature 0*32+20'],
+    ['key off', 'label', {}, 'jump label: nop'],
+    ['key on', 'label', { enabled: ['key'] }, 'jump label: jump'],
+    ['likely key on', 'labelShort', { enabled: ['key'] }, 'jump label: nop'],
+    ['likely key off', 'labelShort', {}, 'jump label: jump'],
+    ['static call', 'staticCall', {}, 'static call: direct'],
+    ['static tail call', 'staticTail', {}, 'static call: direct'],
+    ['conditional static call', 'staticJcc', {}, 'static call: conditional'],
+  ])('%s', (_, name, options, expected) => {
+    expect(boot(name, options).match()).toBe(expected);
+  });
+
+  it.each<readonly [string, UnitName, Boot, bigint, string]>([
+    ['no function', 'staticCall', {}, 0n, 'static call: nop'],
+    ['returns 0', 'staticCall', {}, addresses.__static_call_return0, 'static call: returns 0'],
+    ['tail, no function', 'staticTail', {}, 0n, 'static call: return'],
+    ['tail, no function, thunk', 'staticTail', { returns: 'thunk' }, 0n, 'static call: return'],
+    ['tail, returns 0', 'staticTail', {}, addresses.__static_call_return0, 'static call: direct'],
+    ['conditional, no function', 'staticJcc', {}, 0n, 'static call: conditional'],
+  ])('static call: %s', (_, name, options, staticCall, expected) => {
+    expect(boot(name, options, smallKernel({ staticCall })).match()).toBe(expected);
+  });
+
+  it('places that may change at any time are masked, others are not', () => {
+    for (const [name, length] of [
+      ['fentry', 5],
+      ['label', 5],
+      ['labelShort', 2],
+      ['staticCall', 5],
+      ['staticJcc', 6],
+      ['lock', 1],
+      ['return', 0],
+      ['call', 0],
+      ['altCall', 0],
+      ['paravirt', 0],
+    ] as const) {
+      const kernel = smallKernel();
+      const object = buildObject(units[name]);
+      kernel.load(object, { '.text': TEXT });
+      const result = matchUnit(object, kernel);
+      if (result.kind !== 'match') throw new Error(name);
+      const [text] = result.text.values();
+      const expected = Array.from({ length: text?.run.length ?? 0 }, (_, i) =>
+        i >= 2 && i < 2 + length ? 0 : 0xff,
+      );
+      expect([...(text?.mask ?? [])], name).toEqual(expected);
+    }
+  });
+
+  it('learns where the code that is there goes, not the other one', () => {
+    const learned = (features: readonly number[]): (string | undefined)[] => {
+      const kernel = smallKernel();
+      const object = buildObject(units.altCall);
+      kernel.load(object, { '.text': TEXT }, { features });
+      const result = matchUnit(object, kernel);
+      if (result.kind !== 'match') throw new Error('no match');
+      return ['memcpy_fast', 'memcpy_slow'].map((name) => result.values.get(name)?.toString(16));
+    };
+    expect(learned([])).toEqual([undefined, addresses.memcpy_slow.toString(16)]);
+    expect(learned([20])).toEqual([addresses.memcpy_fast.toString(16), undefined]);
+  });
+});
+
+describe('illegal contents', () => {
+  const at = TEXT + 2n;
+  const elsewhere = addresses.printk;
+
+  it.each<readonly [string, UnitName, readonly number[]]>([
+    ['a call of kernel code at an entry', 'fentry', branch(0xe8, at, elsewhere)],
+    ['a jump at an entry', 'fentry', branch(0xe9, at, addresses.ftrace_caller)],
+    ['another nop at an entry', 'fentry', hexBytes('66 66 66 66 90')],
+    ['a jump to a thunk that is not in force', 'return', branch(0xe9, at, addresses.__x86_return_thunk)],
+    ['a return with something after it', 'return', hexBytes('c3 cc cc 90 cc')],
+    ['a far return', 'return', hexBytes('cb cc cc cc cc')],
+    ['the thunk of another register', 'call', branch(0xe8, at, 0xffffffff81f05000n)],
+    ['a branch through another register', 'call', hexBytes('ff d1 0f 1f 00')],
+    ['a jump instead of a call', 'call', hexBytes('ff e2 cc 66 90')],
+    ['a jump to nowhere', 'call', branch(0xe8, at, 0xffffffff90000000n)],
+    ['a call without its fence', 'callLong', hexBytes('0f ae e8 41 ff d2')],
+    ['a call instead of a jump', 'jmp', hexBytes('ff d0 0f 1f 00')],
+    ['a condition that is not inverted', 'jcc', hexBytes('75 04 ff e7 cc 90')],
+    ['a conditional jump of another length', 'jcc', hexBytes('74 03 ff e7 cc 90')],
+    ['another prefix', 'lock', [0x2e]],
+    ['a nop for a prefix', 'lock', [0x90]],
+    ['a call of something else', 'altPadded', hexBytes('0f 01 ca 0f 1f 00')],
+    ['half an alternative', 'altPadded', hexBytes('0f 01 cb 0f ae f0')],
+    ['padding that is code', 'altPadded', hexBytes('0f ae f0 90 40 90')],
+    ['a direct call of another operation', 'paravirt', [...branch(0xe8, at, elsewhere), 0x66, 0x90]],
+    ['nothing where the operation is not', 'paravirt', hexBytes('0f 1f 80 00 00 00 00')],
+    [
+      'a call where the operation is nothing',
+      'paravirtNop',
+      [...branch(0xe8, at, addresses.native_irq_disable), 0x66, 0x90],
+    ],
+    [
+      'a call not filled up with nops',
+      'paravirt',
+      [...branch(0xe8, at, addresses.native_irq_disable), 0x90, 0xc3],
+    ],
+    ['a jump to somewhere else', 'label', hexBytes('e9 01 00 00 00')],
+    ['a short jump for a long one', 'label', hexBytes('eb 05 90 90 90')],
+    ['a call for a jump', 'label', hexBytes('e8 02 00 00 00')],
+    ['a short jump to somewhere else', 'labelShort', hexBytes('eb fd')],
+    ['a static call of something else', 'staticCall', branch(0xe8, at, elsewhere)],
+    ['the trampoline', 'staticCall', branch(0xe8, at, 0xffffffff81f06000n)],
+    ['a static call gone', 'staticCall', hexBytes('0f 1f 44 00 00')],
+    ['a static call that returns 0', 'staticCall', hexBytes('2e 2e 2e 31 c0')],
+    ['a jump for a call', 'staticCall', branch(0xe9, at, addresses.chosen)],
+    ['a call for a tail call', 'staticTail', branch(0xe8, at, addresses.chosen)],
+    ['a tail call that returns', 'staticTail', hexBytes('c3 cc cc cc cc')],
+    ['a static call under another condition', 'staticJcc', [0x0f, 0x85]],
+  ])('%s', (_, name, bytes) => {
+    const { kernel, match } = boot(name);
+    kernel.write(at, bytes);
+    expect(match()).toMatch(/^f\+2 [a-z]+/);
+    expect(match()).not.toContain('fixed code');
+  });
+
+  it('an alternative that calls something else shows a wrong symbol', () => {
+    const { kernel, match } = boot('altCall');
+    kernel.write(at, branch(0xe8, at, elsewhere));
+    expect(match()).toMatch(/^symbol memcpy_(fast|slow)$/);
+  });
+
+  it('a short jump of an alternative to somewhere else shows a section at a wrong place', () => {
+    const { kernel, match } = boot('altJump', { features: [20] });
+    kernel.write(at + 1n, [0x04]);
+    expect(match()).toBe('symbol .text');
+  });
+
+  it('a static call whose key has changed', () => {
+    const { kernel, match } = boot('staticCall');
+    kernel.write(staticCallKey, [0x00]);
+    expect(match()).toBe('f+2 static-call');
+  });
+
+  it('a paravirt call whose operation has changed', () => {
+    const { kernel, match } = boot('paravirt');
+    kernel.write(pvOps + BigInt(paravirt.call * 8), [0x30]);
+    expect(match()).toBe('f+2 paravirt');
+  });
+
+  it('an ITS thunk that goes elsewhere', () => {
+    const { kernel, match } = boot('jmp', { retpolines: 'its' });
+    const target = at + 5n + BigInt(Buffer.from(kernel.read(toAddress(at), 5)).readInt32LE(1));
+    kernel.write(target + 1n, [0xe1]);
+    expect(match()).toBe('f+2 retpoline');
+  });
+
+  it('any single byte of a place, changed, except where one toggle is one byte', () => {
+    for (const name of Object.keys(units).filter(isUnitName)) {
+      const { kernel, loaded, match } = boot(name);
+      const length = units[name].sections['.text'].bytes.length - 3;
+      for (let i = 0; i < length; i += 1) {
+        const place = loaded.at('f', 2 + i);
+        const [before = 0] = kernel.read(place, 1);
+        kernel.write(place, [before ^ 0x10]);
+        expect(match(), `${name}: byte ${i}`).toMatch(/^f\+\d+ |^symbol /);
+        kernel.write(place, [before]);
+      }
+      expect(match(), name).not.toMatch(/^f\+/);
+    }
+  });
+});
+
+function hexBytes(text: string): readonly number[] {
+  return [...hexToBytes(text)];
+}
+
+function isUnitName(name: string): name is UnitName {
+  return name in units;
+}
