@@ -52,12 +52,15 @@ enum ksplice_direction {
  * struct ksplice_conflict - a task that was in the way
  * @pid:	0 for tasks that have left the task list and have no number left
  * @comm:	its name
- * @name:	the function it was in; lives in the update module's read-only data
+ * @name:	what it was in: a function, or the update's module; read-only data of
+ *		the core or of the update module
+ * @addr:	the return address that says so, 0 if it is not one
  */
 struct ksplice_conflict {
 	pid_t		pid;
 	char		comm[TASK_COMM_LEN];
 	const char	*name;
+	unsigned long	addr;
 };
 
 /**

@@ -33,7 +33,7 @@
 #include "core.h"
 
 static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task,
-			     const char *name)
+			     const char *name, unsigned long addr)
 {
 	struct ksplice_conflict *conflict;
 	u32 i;
@@ -50,6 +50,7 @@ static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task
 	conflict = &sw->conflicts[sw->nr_conflicts++];
 	conflict->pid = task ? task->pid : 0;
 	conflict->name = name;
+	conflict->addr = addr;
 	for (i = 0; i < TASK_COMM_LEN - 1; i++)
 		conflict->comm[i] = task ? READ_ONCE(task->comm[i]) : "exiting"[min(i, 7U)];
 	conflict->comm[i] = 0;
@@ -72,7 +73,7 @@ static void ksplice_check_address(struct ksplice_switch *sw, struct task_struct 
 			high = middle;
 	}
 	if (low && addr <= sw->busy[low - 1].end)
-		ksplice_conflict(sw, task, sw->busy[low - 1].name);
+		ksplice_conflict(sw, task, sw->busy[low - 1].name, addr);
 }
 
 static void ksplice_check_tracers(struct ksplice_switch *sw, struct task_struct *task)
@@ -121,7 +122,7 @@ static void ksplice_scan_stack(struct ksplice_switch *sw, struct task_struct *ta
 
 		ksplice_check_address(sw, task, word);
 		if (ksplice_in_kprobe_slot(word))
-			ksplice_conflict(sw, task, "a kprobe's instruction slot");
+			ksplice_conflict(sw, task, "kprobe-slot", 0);
 	}
 }
 
@@ -185,7 +186,7 @@ static void ksplice_check_task(struct ksplice_switch *sw, struct task_struct *ta
 		if (sw->stoppers[task_cpu(task)] == task)
 			return;
 		sw->cause = KSPLICE_UNEXPECTED_RUNNING_TASK;
-		ksplice_conflict(sw, task, "running");
+		ksplice_conflict(sw, task, "running", 0);
 		return;
 	}
 	/* A dead task's stack may be gone, and it never runs again. */
@@ -231,5 +232,5 @@ void ksplice_check_tasks(struct ksplice_switch *sw)
 	for_each_online_cpu(cpu)
 		ksplice_check_task(sw, idle_task(cpu));
 	if (ksplice_exiting_tasks())
-		ksplice_conflict(sw, NULL, "*");
+		ksplice_conflict(sw, NULL, "*", 0);
 }

@@ -17,6 +17,7 @@
 #define pr_fmt(fmt) "ksplice: " fmt
 
 #include <linux/delay.h>
+#include <linux/kallsyms.h>
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -174,6 +175,23 @@ void ksplice_unregister(const struct ksplice_update *update)
 	mutex_unlock(&ksplice_mutex);
 }
 
+/* At undo the whole text of the update's module must be idle; a person wants to
+ * know which function of it is not.  A return address can be a function's end.
+ */
+static size_t ksplice_print_place(char *to, size_t room, const struct ksplice_switch *sw,
+				  const struct ksplice_conflict *conflict)
+{
+	char symbol[KSYM_SYMBOL_LEN], *module;
+
+	if (sw->direction != KSPLICE_UNDO || !conflict->addr)
+		return scnprintf(to, room, " %s", conflict->name);
+	sprint_symbol_no_offset(symbol, conflict->addr - 1);
+	module = strchr(symbol, ' ');
+	if (module)
+		*module = 0;
+	return scnprintf(to, room, " %s", symbol);
+}
+
 /* One line for each task: its name, its number, and the functions it was in.
  * Whole lines only, as many as fit.
  */
@@ -192,8 +210,8 @@ static void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ks
 		line += scnprintf(entry->conflicts + line, PAGE_SIZE - line, "%s %d",
 				  first->comm, first->pid);
 		for (j = i; j < sw->nr_conflicts && sw->conflicts[j].pid == first->pid; j++)
-			line += scnprintf(entry->conflicts + line, PAGE_SIZE - line, " %s",
-					  sw->conflicts[j].name);
+			line += ksplice_print_place(entry->conflicts + line, PAGE_SIZE - line,
+						    sw, &sw->conflicts[j]);
 		if (line + 2 > PAGE_SIZE) {
 			entry->conflicts[length] = 0;
 			return;

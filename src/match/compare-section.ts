@@ -42,6 +42,12 @@ export function placesOfSection(
     .sort((a, b) => a.offset - b.offset || b.length - a.length);
 }
 
+/**
+ * Whether what a reference shows may be right, by what is known so far. `call a` and `call b`, the original
+ * and its alternative, differ in nothing else.
+ */
+export type Plausible = (observation: Observation) => boolean;
+
 interface Span {
   readonly from: number;
   readonly to: number;
@@ -58,13 +64,22 @@ class Comparison {
   readonly #base: Address;
   readonly #run: Uint8Array;
   readonly #live: LiveValues;
+  readonly #isPlausible: Plausible;
 
-  constructor(object: ObjectFile, section: Section, base: Address, run: Uint8Array, live: LiveValues) {
+  constructor(
+    object: ObjectFile,
+    section: Section,
+    base: Address,
+    run: Uint8Array,
+    live: LiveValues,
+    isPlausible: Plausible,
+  ) {
     this.#object = object;
     this.#section = section;
     this.#base = base;
     this.#run = run;
     this.#live = live;
+    this.#isPlausible = isPlausible;
     this.mask = new Uint8Array(section.size).fill(0xff);
   }
 
@@ -125,7 +140,7 @@ class Comparison {
     const same = group.filter((each) => each.offset === outer.offset && each.length === outer.length);
     for (const place of same) {
       const found = explainPlace(place, context, outer.offset);
-      if (found !== undefined) return this.#accept(outer, found);
+      if (found?.observations.every(this.#isPlausible) === true) return this.#accept(outer, found);
     }
     const inner = group.filter((each) => !same.includes(each) || each.kind !== 'alternative');
     const isOptional = same.every((each) => each.kind === 'alternative');
@@ -145,7 +160,10 @@ class Comparison {
     }
     const at = addressAt(this.#base, outer.offset);
     const observations = compareVariant(this.#template(span), this.#run, outer.offset, outer.length, at);
-    return observations !== undefined && this.#accept(outer, { what: 'alternative: original', observations });
+    return (
+      observations?.every(this.#isPlausible) === true &&
+      this.#accept(outer, { what: 'alternative: original', observations })
+    );
   }
 
   #accept(place: RewrittenPlace, found: Explanation): boolean {
@@ -163,9 +181,10 @@ export function compareSection(
   places: readonly RewrittenPlace[],
   base: Address,
   live: LiveValues,
+  isPlausible: Plausible,
 ): SectionMatch | SectionDifference {
   const run = live.read(base, section.size);
-  const comparison = new Comparison(object, section, base, run, live);
+  const comparison = new Comparison(object, section, base, run, live, isPlausible);
   if (comparison.span({ from: 0, to: section.size }, placesOfSection(places, section))) {
     const { observations, explained, mask } = comparison;
     return { kind: 'match', observations, explained, run, mask };

@@ -209,6 +209,15 @@ function boot(name: UnitName, options: Boot = {}, kernel = smallKernel()): Boote
   };
 }
 
+const learned = (features: readonly number[]): (string | undefined)[] => {
+  const kernel = smallKernel();
+  const object = buildObject(units.altCall);
+  kernel.load(object, { '.text': TEXT }, { features });
+  const result = matchUnit(object, kernel);
+  if (result.kind !== 'match') throw new Error('no match');
+  return ['memcpy_fast', 'memcpy_slow'].map((name) => result.values.get(name)?.toString(16));
+};
+
 describe('legal contents', () => {
   it.each<readonly [string, UnitName, Boot, string]>([
     ['ftrace off', 'fentry', {}, 'fentry: nop'],
@@ -293,14 +302,6 @@ describe('legal contents', () => {
   });
 
   it('learns where the code that is there goes, not the other one', () => {
-    const learned = (features: readonly number[]): (string | undefined)[] => {
-      const kernel = smallKernel();
-      const object = buildObject(units.altCall);
-      kernel.load(object, { '.text': TEXT }, { features });
-      const result = matchUnit(object, kernel);
-      if (result.kind !== 'match') throw new Error('no match');
-      return ['memcpy_fast', 'memcpy_slow'].map((name) => result.values.get(name)?.toString(16));
-    };
     expect(learned([])).toEqual([undefined, addresses.memcpy_slow.toString(16)]);
     expect(learned([20])).toEqual([addresses.memcpy_fast.toString(16), undefined]);
   });
@@ -325,7 +326,10 @@ describe('illegal contents', () => {
     ['a call instead of a jump', 'jmp', hexBytes('ff d0 0f 1f 00')],
     ['a condition that is not inverted', 'jcc', hexBytes('75 04 ff e7 cc 90')],
     ['a conditional jump of another length', 'jcc', hexBytes('74 03 ff e7 cc 90')],
+    ['another function called by an alternative', 'altCall', branch(0xe8, at, elsewhere)],
     ['another prefix', 'lock', [0x2e]],
+    ['another condition', 'jcc', [0x0f, 0x84]],
+    ['a call without its prefix', 'callLong', branch(0xe8, at, 0xffffffff81f05160n)],
     ['a nop for a prefix', 'lock', [0x90]],
     ['a call of something else', 'altPadded', hexBytes('0f 01 ca 0f 1f 00')],
     ['half an alternative', 'altPadded', hexBytes('0f 01 cb 0f ae f0')],
@@ -361,16 +365,10 @@ describe('illegal contents', () => {
     expect(match()).not.toContain('fixed code');
   });
 
-  it('an alternative that calls something else shows a wrong symbol', () => {
-    const { kernel, match } = boot('altCall');
-    kernel.write(at, branch(0xe8, at, elsewhere));
-    expect(match()).toMatch(/^symbol memcpy_(fast|slow)$/);
-  });
-
-  it('a short jump of an alternative to somewhere else shows a section at a wrong place', () => {
+  it('a short jump of an alternative to somewhere else', () => {
     const { kernel, match } = boot('altJump', { features: [20] });
     kernel.write(at + 1n, [0x04]);
-    expect(match()).toBe('symbol .text');
+    expect(match()).toBe('f+2 alternative');
   });
 
   it('a static call whose key has changed', () => {
@@ -392,10 +390,10 @@ describe('illegal contents', () => {
     expect(match()).toBe('f+2 retpoline');
   });
 
-  it('any single byte of a place, changed, except where one toggle is one byte', () => {
+  it('any single byte of a place, changed', () => {
     for (const name of Object.keys(units).filter(isUnitName)) {
       const { kernel, loaded, match } = boot(name);
-      const length = units[name].sections['.text'].bytes.length - 3;
+      const length = (units[name].sections['.text']?.bytes?.length ?? 0) - 3;
       for (let i = 0; i < length; i += 1) {
         const place = loaded.at('f', 2 + i);
         const [before = 0] = kernel.read(place, 1);

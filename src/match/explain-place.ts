@@ -28,6 +28,7 @@ const RET = 0xc3;
 const INT3 = 0xcc;
 /** cs cs cs xor %eax,%eax: a static call of __static_call_return0(). */
 const XOR5_EAX = [0x2e, 0x2e, 0x2e, 0x31, 0xc0];
+const CS_PREFIX = 0x2e;
 const LFENCE = [0x0f, 0xae, 0xe8];
 const NOP2 = [0x66, 0x90];
 const NOP5 = [0x0f, 0x1f, 0x44, 0x00, 0x00];
@@ -106,11 +107,12 @@ function indirectBranch(form: 'call' | 'jmp', register: number): readonly number
 function explainRetpoline(place: RetpolinePlace, context: Context, offset: number): Explanation | undefined {
   const { live, run, at } = context;
   const { form, register, length } = place;
-  // A CS prefix, or the two bytes of a conditional jump, come before the displacement.
-  const opcode = form === 'jcc' ? 0x0f : form === 'call' ? CALL : JMP;
-  const start = form !== 'jcc' && length === 6 && run[offset] === 0x2e ? 1 : 0;
-  const displacement = start + (form === 'jcc' ? 2 : 1);
-  if (run[offset + start] === opcode) {
+  // CS prefixes, as many as make up the length, come before the branch itself.
+  const condition = place.condition ?? 0;
+  const opcode = form === 'jcc' ? [0x0f, 0x80 + condition] : [form === 'call' ? CALL : JMP];
+  const prefixes = Array.from({ length: length - opcode.length - 4 }, () => CS_PREFIX);
+  const displacement = length - 4;
+  if (startsWith(run, offset, [...prefixes, ...opcode])) {
     const target = rel32(run, offset + displacement, addressAt(at, displacement));
     if (target === live.indirectThunk(register)) return explained('retpoline: thunk');
     if (isItsThunk(live, target, register)) return explained('retpoline: ITS thunk');
@@ -118,7 +120,7 @@ function explainRetpoline(place: RetpolinePlace, context: Context, offset: numbe
   }
   let i = offset;
   if (form === 'jcc') {
-    const inverted = 0x70 + ((place.condition ?? 0) ^ 1);
+    const inverted = 0x70 + (condition ^ 1);
     if (run[i] !== inverted || run[i + 1] !== length - 2) return undefined;
     i += 2;
   }

@@ -71,10 +71,36 @@ export class LearnedValues {
     );
   }
 
+  /**
+   * Whether what a reference shows agrees with all that is known; learns nothing from it. `here`: the section
+   * that is being compared, and where.
+   */
+  isPlausible({ relocation, value }: Observation, here: { section: SectionIndex; base: Address }): boolean {
+    const symbol = this.#object.symbols[relocation.symbol];
+    if (symbol === undefined) return false;
+    const section = typeof symbol.place === 'number' ? this.#object.sections[symbol.place] : undefined;
+    if (section !== undefined && (section.flags & SHF_MERGE) !== 0) {
+      return (
+        this.#compareContents(symbol, section, value, relocation.addend, isPcRelative(relocation)) ===
+        undefined
+      );
+    }
+    if (section !== undefined && symbol.binding !== STB_WEAK) {
+      const known = section.index === here.section ? here.base : this.bases.get(section.index);
+      if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
+      if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
+    }
+    return this.#builtIn(symbol.name).some((each) => each.address === value);
+  }
+
   learn({ relocation, value }: Observation): SymbolMismatch | undefined {
     const symbol = this.#object.symbols[relocation.symbol];
     if (symbol === undefined) return undefined;
-    if (typeof symbol.place !== 'number') return this.#learnNamed(symbol.name, value);
+    if (typeof symbol.place !== 'number') {
+      // `if (optional_function) optional_function()`, and the kernel does not have it.
+      const isAbsent = symbol.binding === STB_WEAK && value === 0n && this.#builtIn(symbol.name).length === 0;
+      return isAbsent ? undefined : this.#learnNamed(symbol.name, value);
+    }
     const section = this.#object.sections[symbol.place];
     if (section === undefined) return undefined;
     if ((section.flags & SHF_MERGE) !== 0) {

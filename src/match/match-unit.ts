@@ -18,6 +18,7 @@ import { compareSection, type SectionDifference, type SectionMatch } from './com
 import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
 import type { CodeMismatch, Mismatch } from './mismatch.ts';
+import type { Observation } from './variant.ts';
 
 /** A matched text section: its bytes in memory, and which of them may change at any time. */
 export interface MatchedText {
@@ -44,6 +45,8 @@ export type UnitMismatch = { readonly kind: 'mismatch'; readonly mismatch: Misma
 /** A mismatch is read this often before it is believed: the kernel may be rewriting that very place. */
 const READS = 4;
 const MILLISECONDS_BETWEEN_READS = 5;
+
+const TOGETHER = 'code, references and kallsyms that agree where it lies';
 
 function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_BETWEEN_READS);
@@ -113,6 +116,7 @@ function tryBases(
   places: readonly RewrittenPlace[],
   bases: readonly Address[],
   live: LiveValues,
+  learned: LearnedValues,
 ): readonly Tried[] {
   let tried: readonly Tried[] = [];
   for (let read = 0; read < READS; read += 1) {
@@ -120,7 +124,11 @@ function tryBases(
       live.forget();
       pause();
     }
-    tried = bases.map((base) => ({ base, result: compareSection(object, section, places, base, live) }));
+    tried = bases.map((base) => {
+      const isPlausible = (observation: Observation): boolean =>
+        learned.isPlausible(observation, { section: section.index, base });
+      return { base, result: compareSection(object, section, places, base, live, isPlausible) };
+    });
     if (tried.some(({ result }) => result.kind === 'match')) break;
   }
   return tried;
@@ -185,7 +193,10 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
 
   for (const section of inMatchingOrder(object)) {
     const { bases, missing, agrees } = candidatesOf(object, section, kernel, learned);
-    const tried = tryBases(object, section, places, bases, live);
+    if (!agrees && learned.bases.has(section.index) && missing === undefined) {
+      return symbolMismatch(object, section.name, 'references to another place than its functions', TOGETHER);
+    }
+    const tried = tryBases(object, section, places, bases, live, learned);
     const matches = tried.filter(({ result }) => result.kind === 'match');
     const [match] = matches;
     if (match === undefined || match.result.kind !== 'match') {
@@ -199,15 +210,14 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
         mismatch: toCodeMismatch(object, section, worst.base, worst.difference, live),
       };
     }
-    if (matches.length > 1) {
-      return symbolMismatch(object, section.name, `${matches.length} places that match`, 'exactly one');
-    }
     if (missing !== undefined) {
       return symbolMismatch(object, missing, 'not in the running kernel', 'a function of this name');
     }
     if (!agrees) {
-      const found = 'functions that kallsyms has elsewhere';
-      return symbolMismatch(object, section.name, found, 'all of them where the code that is equal lies');
+      return symbolMismatch(object, section.name, 'functions that kallsyms has elsewhere', TOGETHER);
+    }
+    if (matches.length > 1) {
+      return symbolMismatch(object, section.name, `${matches.length} places that match`, 'exactly one');
     }
     const { observations, run, mask } = match.result;
     const conflict =

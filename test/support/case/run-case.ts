@@ -26,13 +26,21 @@ function onlyUpdate(stdout: string): unknown {
   return Array.isArray(updates) ? updates[0] : undefined;
 }
 
+interface Ended {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Checks an exit status. Whoever reads a failure wants to see what was printed. */
+function expectStatus(what: string, { exitCode, stdout, stderr }: Ended, wanted: number): void {
+  expect(exitCode, `${what}: exit status; it printed:\n${stdout}${stderr}`).toBe(wanted);
+}
+
 /** Checks that the tool refused, and as it should. */
-export function expectRefusal(
-  refusal: Refusal,
-  result: { readonly exitCode: number; readonly stdout: string; readonly stderr: string },
-): void {
-  const { exitCode, stdout, stderr } = result;
-  expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: refusal.exitCode });
+export function expectRefusal(refusal: Refusal, result: Ended): void {
+  expectStatus('refused', result, refusal.exitCode);
+  const { stdout } = result;
   const report: unknown = JSON.parse(stdout);
   expect(report).toMatchObject({ code: refusal.code });
   for (const pattern of refusal.says) expect(field(report, 'message')).toMatch(pattern);
@@ -46,9 +54,8 @@ function expectNames(found: unknown, wanted: readonly string[]): void {
 
 /** Checks that the update was made, and replaces what the case says. */
 export function expectCreated(testCase: TestCase, created: Created): void {
-  const { exitCode, stdout, stderr } = created;
-  expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
-  const result: unknown = JSON.parse(stdout);
+  expectStatus('create', created, 0);
+  const result: unknown = JSON.parse(created.stdout);
   if (testCase.functions !== undefined) expectNames(field(result, 'functions'), testCase.functions);
   if (testCase.newFunctions !== undefined) expectNames(field(result, 'newFunctions'), testCase.newFunctions);
 }
@@ -77,8 +84,7 @@ class CaseRun {
   /** A script of the case that must succeed. */
   async #script(what: string, script: string): Promise<void> {
     if (script === '') return;
-    const { exitCode, stdout, stderr } = await this.#run(script);
-    expect({ what, exitCode, stdout, stderr }).toMatchObject({ exitCode: 0 });
+    expectStatus(what, await this.#run(script), 0);
   }
 
   async #ksplice(...args: readonly string[]): Promise<VmCommandResult> {
@@ -92,10 +98,8 @@ class CaseRun {
   async #behaves(when: string, wanted: readonly Expectation[], other: readonly Expectation[]): Promise<void> {
     const { stdout, stderr } = await this.#run(this.#case.trigger);
     const output = `${stdout}${stderr}`;
-    expect({ when, unmet: unmet(wanted, output), output }).toMatchObject({ unmet: [] });
-    expect({ when, output, passesForTheOther: unmet(other, output).length === 0 }).toMatchObject({
-      passesForTheOther: false,
-    });
+    expect(unmet(wanted, output), `${when}: not in the output:\n${output}`).toEqual([]);
+    expect(unmet(other, output), `${when}: both kinds of code would print this:\n${output}`).not.toEqual([]);
   }
 
   async #asBefore(when: string): Promise<void> {
@@ -138,21 +142,24 @@ class CaseRun {
   }
 
   async #apply(): Promise<void> {
-    const { exitCode, stdout, stderr } = await this.#ksplice('apply', this.#file);
-    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    const result = await this.#ksplice('apply', this.#file);
+    expectStatus('apply', result, 0);
+    const { stdout } = result;
     const update = onlyUpdate(stdout);
     expect(update).toMatchObject({ id: this.#id, alreadyApplied: false });
   }
 
   async #viewSays(stage: string): Promise<void> {
-    const { exitCode, stdout, stderr } = await this.#ksplice('view', this.#id);
-    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    const result = await this.#ksplice('view', this.#id);
+    expectStatus('view', result, 0);
+    const { stdout } = result;
     expect(onlyUpdate(stdout)).toMatchObject({ id: this.#id, stage });
   }
 
   async #undo(): Promise<void> {
-    const { exitCode, stdout, stderr } = await this.#ksplice('undo', this.#id);
-    expect({ exitCode, stderr, stdout }).toMatchObject({ exitCode: 0 });
+    const result = await this.#ksplice('undo', this.#id);
+    expectStatus('undo', result, 0);
+    const { stdout } = result;
     expect(onlyUpdate(stdout)).toMatchObject({ id: this.#id, resident: this.#case.resident });
   }
 
@@ -173,10 +180,7 @@ class CaseRun {
     expect({ mark, found: at >= 0 }).toMatchObject({ found: true });
     const own = log.slice(at);
     const { trouble, missing } = judgeLog(own, this.#case.log);
-    expect({ trouble, missing, log: trouble.length + missing.length === 0 ? '' : own }).toMatchObject({
-      trouble: [],
-      missing: [],
-    });
+    expect({ trouble, missing }, `the kernel log:\n${own}`).toEqual({ trouble: [], missing: [] });
   }
 
   /** Takes away what a failed case left, so that the next one finds the guest as it should. */
