@@ -175,8 +175,11 @@ describe('the console', () => {
   it('is waited for, typed on and kept', async () => {
     await vm.run('echo "first 12" >/dev/ttyS0');
     expect((await vm.console.expect(/first (\d+)/))[1]).toBe('12');
-    const reader = await vm.start('read -r line </dev/ttyS0; echo "got $line" >/dev/ttyS0');
-    await vm.run('sleep 0.5');
+    // What is typed before the reader has the line open can be lost, so it says when it has.
+    const reader = await vm.start(
+      'exec 3<>/dev/ttyS0; echo "reader listens" >&3; read -r line <&3; echo "got $line" >&3',
+    );
+    await vm.console.expect(/reader listens/);
     vm.console.write('typed\n');
     await vm.console.expect(/got typed/);
     await reader.wait();
