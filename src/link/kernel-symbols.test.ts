@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { buildObject } from '../../test/support/elf-builder.ts';
+import { FakeKernel } from '../../test/support/fake-kernel.ts';
+import { MatchError } from '../diagnostics/error.ts';
+import { toAddress } from '../kernel/address.ts';
+import type { UnitMatch } from '../match/match-unit.ts';
+import { addressInUnit, anyAddress, globalAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
+
+const A = 0xffffffff81001000n;
+const B = 0xffffffff81002000n;
+const C = 0xffffffffc0a00000n;
+
+type Line = readonly [address: bigint, type: string, module?: string];
+
+/** What each rule makes of the lines of kallsyms for one name. */
+function rules(...lines: readonly Line[]): readonly (string | undefined)[] {
+  const kernel = new FakeKernel();
+  for (const [address, type, module] of lines) kernel.define('name', address, type, module);
+  return [globalAddress, uniqueAddress, anyAddress].map((rule) => {
+    try {
+      return rule(kernel, 'user.o', 'name').toString(16);
+    } catch (error) {
+      if (!(error instanceof MatchError) || error.code !== 'failed_to_find') throw error;
+      return undefined;
+    }
+  });
+}
+
+const [a, b] = [A.toString(16), B.toString(16)];
+
+describe('rules by name', () => {
+  it.each<readonly [string, readonly Line[], readonly (string | undefined)[]]>([
+    //                                                            global, unique, any
+    ['nothing', [], [undefined, undefined, undefined]],
+    ['one global', [[A, 'T']], [a, a, a]],
+    ['one static', [[A, 't']], [undefined, a, a]],
+    ['one weak', [[A, 'W']], [a, a, a]],
+    ['one weak, by its other letter', [[A, 'w']], [a, a, a]],
+    [
+      'a global and a static',
+      [
+        [A, 't'],
+        [B, 'T'],
+      ],
+      [b, undefined, b],
+    ],
+    [
+      'two statics',
+      [
+        [A, 't'],
+        [B, 't'],
+      ],
+      [undefined, undefined, undefined],
+    ],
+    [
+      'two globals',
+      [
+        [A, 'T'],
+        [B, 'D'],
+      ],
+      [undefined, undefined, undefined],
+    ],
+    [
+      'the same address twice',
+      [
+        [A, 'T'],
+        [A, 'T'],
+      ],
+      [a, a, a],
+    ],
+    [
+      'a module has the name, too',
+      [
+        [A, 'T'],
+        [C, 'T', 'veth'],
+      ],
+      [a, a, a],
+    ],
+    ['only a module has the name', [[C, 'T', 'veth']], [undefined, undefined, undefined]],
+  ])('%s', (_, lines, expected) => {
+    expect(rules(...lines)).toEqual(expected);
+  });
+
+  it('the error names user, name and number', () => {
+    const kernel = new FakeKernel();
+    kernel.define('show', A, 't');
+    kernel.define('show', B, 't');
+    expect(() => uniqueAddress(kernel, 'fs/a.o', 'show')).toThrow(
+      'fs/a.o: kallsyms has 2 symbols named show, expected one',
+    );
+    expect(() => globalAddress(kernel, 'fs/a.o', 'absent')).toThrow(/has no symbol named absent/);
+  });
+});
+
+describe('in a matched unit', () => {
+  const object = buildObject(
+    {
+      sections: { '.text': { bytes: [0xc3, 0xc3] }, '.data': { bytes: [1, 2, 3, 4] }, '.bss': { size: 8 } },
+      symbols: {
+        show: { section: '.text', value: 1, type: 'func', size: 1 },
+        table: { section: '.data', value: 2, type: 'object', size: 2 },
+        state: { section: '.bss', value: 4, type: 'object', size: 4 },
+        printk: { binding: 'global' },
+      },
+    },
+    'fs/a.o',
+  );
+  const section = (name: string): (typeof object.sections)[number]['index'] => {
+    const found = object.sections.find((each) => each.name === name);
+    if (found === undefined) throw new Error(name);
+    return found.index;
+  };
+  const match: UnitMatch = {
+    kind: 'match',
+    object,
+    text: new Map(),
+    bases: new Map([
+      [section('.text'), toAddress(A)],
+      [section('.data'), toAddress(B)],
+    ]),
+    values: new Map([['printk', toAddress(0xffffffff81e00000n)]]),
+    explained: new Map(),
+    compared: 2,
+  };
+
+  it('a static is where its section is, whatever else has its name', () => {
+    const kernel = new FakeKernel();
+    kernel.define('show', B, 't');
+    kernel.define('table', A, 'd');
+    expect(addressInUnit(match, kernel, 'show')).toBe(A + 1n);
+    expect(addressInUnit(match, kernel, 'table')).toBe(B + 2n);
+  });
+
+  it('a static in a section that no code showed goes by its name, if that is unique', () => {
+    const kernel = new FakeKernel();
+    kernel.define('state', B, 'b');
+    expect(addressInUnit(match, kernel, 'state')).toBe(B);
+    kernel.define('state', A, 'b');
+    expect(() => addressInUnit(match, kernel, 'state')).toThrow(/2 symbols named state/);
+  });
+
+  it('refuses a name that the unit does not define, or defines twice', () => {
+    const kernel = new FakeKernel();
+    kernel.define('printk', A);
+    expect(() => addressInUnit(match, kernel, 'printk')).toThrow(/fs\/a\.o: 0 symbols named printk/);
+    const twice = object.symbols.flatMap((each) => (each.name === 'show' ? [each, each] : [each]));
+    const ambiguous = { ...match, object: { ...object, symbols: twice } };
+    expect(() => addressInUnit(ambiguous, kernel, 'show')).toThrow(/fs\/a\.o: 2 symbols named show/);
+  });
+
+  it('a global name is what the code showed, else the only global one', () => {
+    const kernel = new FakeKernel();
+    kernel.define('printk', A);
+    kernel.define('panic', B);
+    expect(globalInUnit(match, kernel, 'printk')).toBe(0xffffffff81e00000n);
+    expect(globalInUnit(match, kernel, 'panic')).toBe(B);
+    expect(() => globalInUnit(match, kernel, 'absent')).toThrow(MatchError);
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
+import { hexToBytes } from '../../test/support/hex-table.ts';
+import { smallKernel } from '../../test/support/small-kernel.ts';
+import { RefusedError } from '../diagnostics/error.ts';
+import { hexBytes } from '../diagnostics/hex.ts';
+import { toAddress } from '../kernel/address.ts';
+import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
+import { checkSite, oldRanges } from './old-code.ts';
+import type { OldRange } from './update-tables.ts';
+
+const TEXT = 0xffffffff81234000n;
+const COLD = 0xffffffff81f80000n;
+
+const record: ObjectRecord = {
+  sections: {
+    '.text': {
+      bytes: hexToBytes('e8 00 00 00 00 31 c0 f0 ff 00 c3 c3 ff c0 c3 c3'),
+      relocations: [[1, 'PLT32', '__fentry__', -4]],
+    },
+    '.text.unlikely': { bytes: hexToBytes('0f 0b 0f 0b 0f 0b 0f 0b') },
+    '.init.text': { bytes: [0xc3], flags: 6 },
+    __mcount_loc: { bytes: Array.from({ length: 8 }, () => 0), relocations: [[0, '64', '.text', 0]] },
+    '.smp_locks': { bytes: [0, 0, 0, 0], relocations: [[0, 'PC32', '.text', 7]] },
+  },
+  symbols: {
+    get: { section: '.text', type: 'func', size: 11 },
+    'get.part.0': { section: '.text', value: 12, type: 'func', size: 3 },
+    gets: { section: '.text', value: 15, type: 'func', size: 1 },
+    'get.cold': { section: '.text.unlikely', type: 'func', size: 2 },
+    'get.part.0.cold': { section: '.text.unlikely', value: 2, type: 'func', size: 2 },
+    'gets.cold': { section: '.text.unlikely', value: 4, type: 'func', size: 2 },
+    'get.cold.1': { section: '.text.unlikely', value: 6, type: 'func', size: 2 },
+    setup: { section: '.init.text', type: 'func', size: 1 },
+  },
+};
+
+function matched(): UnitMatch {
+  const object = buildObject(record);
+  const kernel = smallKernel();
+  kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+  const result = matchUnit(object, kernel);
+  if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+  return result;
+}
+
+const starts = (name: string): bigint[] => oldRanges(matched(), name).map(({ start }) => start);
+
+const range = (mask: string): OldRange => ({
+  start: toAddress(TEXT),
+  hasEntry: true,
+  body: new Uint8Array(hexToBytes(mask).length),
+  mask: hexToBytes(mask),
+});
+
+describe('oldRanges', () => {
+  it('gives the function first, with its live bytes, then its own cold parts', () => {
+    const ranges = oldRanges(matched(), 'get');
+    expect(ranges.map(({ start, hasEntry, body }) => [start.toString(16), hasEntry, hexBytes(body)])).toEqual(
+      [
+        [TEXT.toString(16), true, '0f 1f 44 00 00 31 c0 f0 ff 00 c3'],
+        [COLD.toString(16), false, '0f 0b'],
+        [(COLD + 6n).toString(16), false, '0f 0b'],
+      ],
+    );
+    expect(hexBytes(ranges[0]?.mask ?? new Uint8Array())).toBe('00 00 00 00 00 ff ff 00 ff ff ff');
+    expect(hexBytes(ranges[1]?.mask ?? new Uint8Array())).toBe('ff ff');
+  });
+
+  it('takes neither parts of other functions nor functions whose names begin alike', () => {
+    expect(starts('get.part.0')).toEqual([TEXT + 12n, COLD + 2n]);
+    expect(starts('gets')).toEqual([TEXT + 15n, COLD + 4n]);
+  });
+
+  it('refuses what is not there, not there any more, or there twice', () => {
+    expect(() => oldRanges(matched(), 'absent')).toThrow(RefusedError);
+    expect(() => oldRanges(matched(), 'setup')).toThrow(RefusedError);
+    const match = matched();
+    const twice = match.object.symbols.flatMap((each) => (each.name === 'get' ? [each, each] : [each]));
+    expect(() => oldRanges({ ...match, object: { ...match.object, symbols: twice } }, 'get')).toThrow(
+      /test\.o: 2 functions get/,
+    );
+  });
+});
+
+describe('checkSite', () => {
+  const plain = '00 00 00 00 00 ff ff ff ff ff ff 00';
+
+  it('accepts bytes that nobody rewrites, up to the last one', () => {
+    expect(() => {
+      checkSite('f', range(plain), 5, 5);
+    }).not.toThrow();
+    expect(() => {
+      checkSite('f', range(plain), 5, 6);
+    }).not.toThrow();
+    expect(() => {
+      checkSite('f', range('ff ff ff ff ff'), 0, 5);
+    }).not.toThrow();
+  });
+
+  it.each([
+    ['over the ftrace entry', plain, 4, 5, /at 0x4: the kernel rewrites 0x4/],
+    ['over a byte that is rewritten', plain, 5, 7, /at 0x5: the kernel rewrites 0xb/],
+    ['beyond the end', 'ff ff ff ff ff', 1, 5, /at 0x1: the function ends/],
+    ['at the end', 'ff ff ff ff ff', 5, 5, /the function ends/],
+  ])('refuses a jump %s', (_, mask, offset, size, message) => {
+    const check = (): void => {
+      checkSite('do_it', range(mask), offset, size);
+    };
+    expect(check).toThrow(RefusedError);
+    expect(check).toThrow(message);
+    expect(check).toThrow(/^do_it: no room for a jump/);
+  });
+});

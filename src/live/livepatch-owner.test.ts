@@ -1,0 +1,39 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { livepatchOwner } from './livepatch-owner.ts';
+
+let root = '';
+
+beforeAll(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'ksplice-livepatch-'));
+  const functions = [
+    'kpatch_1/vmlinux/pipe_read,1',
+    'kpatch_2/vmlinux/show,12',
+    'kpatch_2/veth/veth_open,1',
+    'empty',
+  ];
+  for (const name of functions) mkdirSync(path.join(root, name), { recursive: true });
+  writeFileSync(path.join(root, 'kpatch_1', 'enabled'), '1\n');
+});
+afterAll(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+describe('livepatchOwner', () => {
+  it('names the livepatch that replaces a function of the kernel', () => {
+    expect(livepatchOwner('pipe_read', root)).toBe('kpatch_1');
+    expect(livepatchOwner('show', root)).toBe('kpatch_2');
+  });
+
+  it('is none for parts of names and for functions of modules', () => {
+    for (const name of ['pipe', 'pipe_read,1', 'read', 'veth_open', '']) {
+      expect(livepatchOwner(name, root), name).toBeUndefined();
+    }
+  });
+
+  it('is none on a kernel without livepatch', () => {
+    expect(livepatchOwner('pipe_read', path.join(root, 'absent'))).toBeUndefined();
+  });
+});

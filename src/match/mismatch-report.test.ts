@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { hexToBytes } from '../../test/support/hex-table.ts';
+import { sectionIndex } from '../elf/indices.ts';
+import { toAddress } from '../kernel/address.ts';
+import type { CodeMismatch } from './mismatch.ts';
+import { reportMismatch } from './mismatch-report.ts';
+
+const expected = '0f 1f 44 00 00 55 48 89 e5 31 c0 5d c3';
+
+function mismatch(found: string, offset: number, place?: string): CodeMismatch {
+  return {
+    kind: 'code',
+    unit: 'net/ipv4/ip_options.o',
+    name: 'ip_options_get',
+    offset,
+    sectionOffset: 0x100 + offset,
+    section: sectionIndex(1),
+    start: toAddress(0xffffffff81000100n),
+    found: hexToBytes(found),
+    expected: hexToBytes(expected),
+    place,
+  };
+}
+
+describe('reportMismatch', () => {
+  it('names unit, function, offset and the bytes of both sides', async () => {
+    const { summary } = await reportMismatch(mismatch('0f 1f 44 00 00 55 48 89 e5 31 c9 5d c3', 10));
+    expect(summary).toBe(
+      'net/ipv4/ip_options.o: ip_options_get+0xa: found c9 5d c3 in the running kernel, expected c0 5d c3',
+    );
+  });
+
+  it('disassembles both sides', async () => {
+    const { running, source } = await reportMismatch(mismatch('0f 1f 44 00 00 55 48 89 e5 31 c9 5d c3', 10));
+    expect(running.join('\n')).toMatch(/xor\s+%?ecx,\s*%?ecx/);
+    expect(source.join('\n')).toMatch(/xor\s+%?eax,\s*%?eax/);
+    expect(running.join('\n')).toMatch(/ret/);
+    expect(source.join('\n')).not.toMatch(/ecx/);
+  });
+
+  it('a breakpoint is probably a kprobe, wherever it is', async () => {
+    const probed = '0f 1f 44 00 00 cc 48 89 e5 31 c0 5d c3';
+    for (const place of [undefined, 'jump-label']) {
+      const { cause } = await reportMismatch(mismatch(probed, 5, place));
+      expect(cause).toMatch(/kprobe/);
+    }
+  });
+
+  it('a place that the kernel rewrites is named', async () => {
+    const { cause } = await reportMismatch(mismatch('e9 1f 44 00 00 55 48 89 e5 31 c0 5d c3', 0, 'fentry'));
+    expect(cause).toMatch(/the kernel rewrites this place \(fentry\)/);
+  });
+
+  it('anything else is another source, configuration or compiler', async () => {
+    const { cause } = await reportMismatch(mismatch('0f 1f 44 00 00 53 48 89 e5 31 c0 5d c3', 5));
+    expect(cause).toMatch(/another source, configuration or compiler/);
+  });
+
+  it('a symbol: what was found and what was expected', async () => {
+    const report = await reportMismatch({
+      kind: 'symbol',
+      unit: 'a.o',
+      name: 'printk',
+      found: 'panic',
+      expected: 'printk as kallsyms lists it',
+      reason: 'no_match',
+    });
+    expect(report.summary).toBe(
+      'a.o: printk: found panic in the running kernel, expected printk as kallsyms lists it',
+    );
+    expect(report.running).toEqual([]);
+  });
+});
