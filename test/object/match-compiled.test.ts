@@ -13,21 +13,10 @@ import { openWorkshop } from '../support/compile.ts';
 import type { Boot, FakeKernel } from '../support/fake-kernel.ts';
 import { addresses, paravirt, smallKernel } from '../support/small-kernel.ts';
 
-const flags = [
-  '-O2',
-  '-std=gnu11',
-  '-mcmodel=kernel',
-  '-mno-red-zone',
-  '-fno-PIE',
-  '-fno-common',
-  '-fcf-protection=none',
-  '-fno-asynchronous-unwind-tables',
-  '-pg',
-  '-mfentry',
-  '-mrecord-mcount',
-  '-mno-sse',
-  '-fno-strict-aliasing',
-];
+const flags =
+  '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -pg -mfentry -mrecord-mcount -mno-sse -fno-strict-aliasing'.split(
+    ' ',
+  );
 
 /** Cut down from the kernel's headers: what makes places that are rewritten. */
 const source = `
