@@ -1,35 +1,37 @@
 import { type ApplyResult, applyUpdate } from '../live/apply.ts';
 import { withMachineLock } from '../live/lock.ts';
+import { PreparedUpdates } from '../live/prepare-updates.ts';
 import { counted } from '../report/format.ts';
 import { readUpdateFile } from '../update/read-update.ts';
-import type { Update } from '../update/update.ts';
 import type { ApplyFlags } from './apply-command.ts';
 import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
 import { switchText } from './switch-text.ts';
 
-async function readAll(session: Session, files: readonly string[]): Promise<readonly Update[]> {
-  const updates: Update[] = [];
-  for (const file of files) {
-    session.progress.step(`checking ${file}`);
-    updates.push(await readUpdateFile(file));
-  }
-  return updates;
+function prepare(session: Session, files: readonly string[]): PreparedUpdates {
+  return new PreparedUpdates(
+    files.map((file) => {
+      session.progress.step(`checking ${file}`);
+      return readUpdateFile(file);
+    }),
+  );
 }
 
 /** `ksplice apply FILE...`. Every file is read and checked before the first is applied. */
 export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
   const results: ApplyResult[] = [];
-  // Read while the lock's helper starts; what is wrong with a file is told in the lock, where it is awaited.
-  const reading = readAll(session, files);
-  reading.catch(() => undefined);
+  // As soon as the lock's helper has been started; what is wrong is told in the lock, where it is awaited.
+  const preparing = Promise.resolve().then(() => prepare(session, files));
+  preparing.catch(() => undefined);
   await withMachineLock(waitNotice(session), async () => {
-    for (const update of await reading) {
+    using prepared = await preparing;
+    for (const one of prepared.list) {
+      const { id } = one.update;
       try {
-        results.push(await applyUpdate(update, liveContext(session, update.id, flags.debug)));
+        results.push(await applyUpdate(one, prepared.kernel, liveContext(session, id, flags.debug)));
       } catch (error) {
         if (results.length > 0) {
-          session.note(`applied before that: ${results.map(({ id }) => id).join(', ')}`);
+          session.note(`applied before that: ${results.map((each) => each.id).join(', ')}`);
         }
         throw error;
       }

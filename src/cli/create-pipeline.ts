@@ -16,6 +16,7 @@ import { isEmptyChange } from '../diff/unit-change.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
 import { writeObject } from '../elf/write-object.ts';
+import { linkCore } from '../link/link-core.ts';
 import { trampolineSites } from '../update/trampoline-site.ts';
 import type { UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
@@ -65,7 +66,8 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
     buildUnits({ ...options, tree, patches: parsed, workDir }),
   );
   const compared = await compareUnits(built.units, options);
-  const core = await buildCoreObjects({ ...options, tree, headers: kernel.headers });
+  const objects = await buildCoreObjects({ ...options, tree, headers: kernel.headers });
+  const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), objects.moduleLayoutCrc) };
 
   const contents = await assemble({ options, kernel, tree, core, patches, units: compared.units });
   return { contents, notes: [...built.notes, ...compared.notes] };

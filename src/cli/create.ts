@@ -16,7 +16,7 @@ import { VERSION } from './version.ts';
 
 /** `ksplice create` */
 export async function create(session: Session, flags: CreateFlags): Promise<void> {
-  const start = performance.now();
+  const start = session.host.stderr.now();
   checkKernelChoice(flags);
   const { contents, notes } = await createUpdate({
     ...flags,
@@ -32,7 +32,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   const file = flags.output ?? `${contents.id}.ksplice`;
   await writeWhole(file, bytes);
 
-  const seconds = Math.round(performance.now() - start) / 1000;
+  const seconds = Math.round(session.host.stderr.now() - start) / 1000;
   const result = {
     id: contents.id,
     file: path.resolve(session.host.cwd, file),

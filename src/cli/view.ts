@@ -18,7 +18,7 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
   if (id !== undefined) {
     throw new UsageError('usage', 'view takes an ID or --file, not both', { hint: 'leave one of them out' });
   }
-  const update = await readUpdateFile(flags.file);
+  const update = readUpdateFile(flags.file);
   const patches = update.patches.map(({ name, bytes }) => ({ name, text: patchText(bytes) }));
   const { digest, manifest } = update;
   session.result({ file: flags.file, digest, ...manifest, patches }, fileText(flags.file, update));

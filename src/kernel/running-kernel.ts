@@ -2,7 +2,8 @@
  * The kernel that this machine runs: /proc/kcore for memory, /proc/kallsyms for symbols.
  *
  * kallsyms is read once, when it is first needed, and scanned once for each set of names, so who needs
- * many asks for all of them at first. A module that is loaded later is not in it. What the machine forbids is named here, before anything is touched.
+ * many asks for all of them at first. A module that is loaded later is not in it, until the symbols are forgotten.
+ * What the machine forbids is named here, before anything is touched.
  */
 import { readFileSync } from 'node:fs';
 import { MissingError } from '../diagnostics/error.ts';
@@ -54,6 +55,12 @@ export class RunningKernel implements Kernel, Disposable {
   named(name: string): readonly KernelSymbol[] {
     this.prefetch([name]);
     return this.#found.get(name) ?? [];
+  }
+
+  /** Everything will be read again, for the modules that were loaded meanwhile. */
+  forgetSymbols(): void {
+    this.#kallsyms = undefined;
+    this.#found.clear();
   }
 
   describe(at: Address): string | undefined {

@@ -20,6 +20,7 @@ import {
   SHF_WRITE,
   SHT_NOBITS,
   SHT_PROGBITS,
+  STB_GLOBAL,
   STB_LOCAL,
   STT_FUNC,
   STT_NOTYPE,
@@ -31,7 +32,7 @@ import type { ElfSymbol, ObjectFile, Section, SectionIndex, SymbolIndex } from '
 import { writeObject } from '../elf/write-object.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
 import { outputSectionName } from './output-section.ts';
-import { checkReach, fieldBytes } from './reach.ts';
+import { checkReach, fieldBytes, kernelBounds } from './reach.ts';
 
 /** A symbol of one of the objects that are linked together. */
 export interface LinkedSymbol {
@@ -44,8 +45,11 @@ export interface LinkObject {
   readonly object: ObjectFile;
   /** Compiled as a module's own, so it brings .modinfo and struct module. */
   readonly isModuleObject: boolean;
-  /** Where an undefined symbol is: an address in the kernel, or a symbol of another object. */
-  readonly resolve: (name: string) => Address | LinkedSymbol;
+  /**
+   * Where an undefined symbol is: an address in the kernel, a symbol of another object, or an address that
+   * is filled in later (`bindSymbols`).
+   */
+  readonly resolve: (name: string) => Address | LinkedSymbol | 'later';
 }
 
 export interface ModuleInput {
@@ -164,6 +168,19 @@ class SymbolNumbers {
     });
   }
 
+  /** Undefined, with its name: the only one that has to be global. */
+  later(name: string): number {
+    return this.#add(`later ${name}`, {
+      name,
+      value: 0n,
+      size: 0,
+      binding: STB_GLOBAL,
+      type: STT_NOTYPE,
+      visibility: 0,
+      place: 'undefined',
+    });
+  }
+
   /** A symbol that an object defines. */
   defined(object: number, symbol: ElfSymbol): number {
     const input = this.#input.objects[object];
@@ -185,11 +202,11 @@ class SymbolNumbers {
   }
 }
 
-/** An address, or undefined for a symbol of the module. */
 interface Target {
   readonly number: number;
   readonly addend: number;
-  readonly address: Address | undefined;
+  /** Where it may be; empty for a symbol of the module. */
+  readonly addresses: readonly Address[];
 }
 
 function targetOf(
@@ -206,15 +223,16 @@ function targetOf(
   }
   if (symbol.place === 'absolute') {
     const address = toAddress(symbol.value);
-    return { number: numbers.absolute(address), addend: 0, address };
+    return { number: numbers.absolute(address), addend: 0, addresses: [address] };
   }
   if (symbol.place === 'common') {
     throw new RefusedError('refused', `${from.object.path}: ${symbol.name}: a common symbol has no place`);
   }
   if (symbol.place === 'undefined') {
     const found = from.resolve(symbol.name);
+    if (found === 'later') return { number: numbers.later(symbol.name), addend: 0, addresses: kernelBounds };
     if (typeof found === 'bigint') {
-      return { number: numbers.absolute(found), addend: 0, address: found };
+      return { number: numbers.absolute(found), addend: 0, addresses: [found] };
     }
     return targetOf(input, layout, numbers, found.object, found.symbol);
   }
@@ -224,9 +242,9 @@ function targetOf(
     if (place === undefined) {
       throw new InternalError('unexpected', `${from.object.path}: ${name}: referred to, but left out`);
     }
-    return { number: numbers.section(place.output), addend: place.offset, address: undefined };
+    return { number: numbers.section(place.output), addend: place.offset, addresses: [] };
   }
-  return { number: numbers.defined(object, symbol), addend: 0, address: undefined };
+  return { number: numbers.defined(object, symbol), addend: 0, addresses: [] };
 }
 
 function relocatePiece(
@@ -240,9 +258,7 @@ function relocatePiece(
   return piece.section.relocations.map((relocation) => {
     const where = `${path}: ${piece.section.name}+${hex(relocation.offset)}`;
     const target = targetOf(input, layout, numbers, piece.object, relocation.symbol);
-    if (target.address !== undefined) {
-      checkReach(where, relocation.type, target.address, relocation.addend);
-    }
+    for (const address of target.addresses) checkReach(where, relocation.type, address, relocation.addend);
     const offset = piece.offset + relocation.offset;
     // The loader refuses a field that is not zero before it is relocated.
     contents.fill(0, offset, offset + fieldBytes(relocation.type));

@@ -12,7 +12,7 @@ import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { freezeBranches } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
-import { type LinkedSymbol, type LinkObject, linkModule, type ModuleImage } from './link-module.ts';
+import { type LinkedSymbol, type LinkObject, linkModule } from './link-module.ts';
 import { nameModule } from './module-stub.ts';
 import { checkSite, oldRanges } from './old-code.ts';
 import { type Trampoline, updateTables } from './update-tables.ts';
@@ -143,7 +143,10 @@ export function namesToLink(units: readonly ObjectFile[], stub: ObjectFile): rea
   return ['__start_ro_after_init', '__end_ro_after_init', ...undefinedNames];
 }
 
-export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: ModuleSymbols): LinkedModule {
+/** Symbols of the loaded core, by name. */
+export type CoreSymbols = (name: string) => Address | undefined;
+
+export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreSymbols): LinkedModule {
   const bound = new Set<Address>();
   const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i, kernel));
   const name = `ksplice_${update.id}`;
@@ -168,18 +171,4 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: Modul
   ];
   const { bytes } = linkModule({ objects, functionSuffix: `.${name}` });
   return { name, bytes, bound: [...bound].map(toAddress), trampolines };
-}
-
-/** Symbols of the loaded core, by name. */
-export type ModuleSymbols = (name: string) => Address | undefined;
-
-/** Links the core itself: everything outside it by unique name. */
-export function linkCore(core: ObjectFile, kernel: Kernel, moduleLayoutCrc: number | undefined): ModuleImage {
-  const resolve = (name: string): Address => anyAddress(kernel, core.path, name);
-  const frozen = freezeBranches(core, keyReader(kernel, core, resolve));
-  const object = nameModule(frozen, 'ksplice', moduleLayoutCrc);
-  return linkModule({
-    objects: [{ object, isModuleObject: true, resolve }],
-    functionSuffix: '',
-  });
 }

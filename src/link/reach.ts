@@ -16,11 +16,26 @@ import {
   R_X86_64_PLT32,
   relocationName,
 } from '../elf/constants.ts';
-import type { Address } from '../kernel/address.ts';
+import { type Address, toAddress } from '../kernel/address.ts';
 
 /** MODULES_VADDR and MODULES_END of a kernel with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
 const MODULES_VADDR = 0xffffffffc0000000n;
 const MODULES_END = 0xffffffffff000000n;
+
+/** The kernel's image lies between __START_KERNEL_map and MODULES_VADDR. */
+const KERNEL_START = 0xffffffff80000000n;
+/** More than all per-CPU data of the image takes, which kallsyms lists from 0 on, and well within reach. */
+const PERCPU_END = 0x100_0000n;
+
+/** The lowest and highest addresses that a symbol of the kernel proper may have. */
+export const kernelBounds: readonly Address[] = [KERNEL_START, MODULES_VADDR - 1n, 0n, PERCPU_END - 1n].map(
+  toAddress,
+);
+
+/** Whether the address lies within `kernelBounds`: then what reaches those reaches it, too. */
+export function isKernelAddress(address: Address): boolean {
+  return (address >= KERNEL_START && address < MODULES_VADDR) || address < PERCPU_END;
+}
 
 function fitsSigned32(value: bigint): boolean {
   return BigInt.asIntN(32, value) === BigInt.asIntN(64, value);

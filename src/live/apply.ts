@@ -7,7 +7,7 @@
  */
 import { MatchError, RefusedError } from '../diagnostics/error.ts';
 import type { Address } from '../kernel/address.ts';
-import { RunningKernel } from '../kernel/running-kernel.ts';
+import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { type LinkedModule, linkUpdate } from '../link/link-update.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import type { Update } from '../update/update.ts';
@@ -34,8 +34,9 @@ import {
   unloadModule,
 } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
-import { matchUpdate, prefetchSymbols, readObjects, type UpdateObjects } from './match-update.ts';
+import { matchUpdate } from './match-update.ts';
 import { pinOwners } from './pin-owners.ts';
+import type { PreparedUpdate, UpdateObjects } from './prepare-updates.ts';
 
 /** The passes by name, in order: the list of docs/safety.md. */
 export const applyPasses = [
@@ -75,11 +76,11 @@ class Application {
   readonly #objects: UpdateObjects;
   readonly #kernel: RunningKernel;
 
-  constructor(update: Update, kernel: RunningKernel, context: LiveContext) {
+  constructor({ update, objects }: PreparedUpdate, kernel: RunningKernel, context: LiveContext) {
     this.#update = update;
+    this.#objects = objects;
     this.#context = context;
     this.#kernel = kernel;
-    this.#objects = readObjects(update);
   }
 
   get #id(): string {
@@ -197,14 +198,13 @@ class Application {
   }
 
   async #fromCoreToSwitch(): Promise<readonly UnitMatch[]> {
-    prefetchSymbols(this.#objects, this.#kernel);
     const difference = identityDifference(this.#update.kernel, runningIdentity());
     if (difference !== undefined) await this.#refuseOtherKernel(difference);
     this.#refuseLivepatched();
 
     // The core first: it is what keeps modules from going away under the match.
     this.#pass('core');
-    const core = await ensureCore(this.#update, this.#objects, this.#kernel);
+    const core = await ensureCore(this.#update, this.#kernel);
     this.#pass('create');
     const errno = control(`create ${this.#id}`);
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
@@ -245,8 +245,11 @@ export async function removeUpdate(id: string): Promise<void> {
 }
 
 /** Applies one update. The caller holds the lock. */
-export async function applyUpdate(update: Update, context: LiveContext): Promise<ApplyResult> {
+export async function applyUpdate(
+  prepared: PreparedUpdate,
+  kernel: RunningKernel,
+  context: LiveContext,
+): Promise<ApplyResult> {
   checkModulesAllowed();
-  using kernel = new RunningKernel();
-  return await new Application(update, kernel, context).run();
+  return await new Application(prepared, kernel, context).run();
 }

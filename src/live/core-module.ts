@@ -1,18 +1,15 @@
 /**
- * The core: linked and loaded if it is not there, unloaded when nobody needs it.
+ * The core: bound and loaded if it is not there, unloaded when nobody needs it.
  */
 import { readFileSync } from 'node:fs';
 import { InternalError, MissingError } from '../diagnostics/error.ts';
+import type { BoundObject } from '../elf/bind-symbols.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
-import type { ModuleImage } from '../link/link-module.ts';
-import { linkCore } from '../link/link-update.ts';
+import type { RunningKernel } from '../kernel/running-kernel.ts';
+import { bindCore, CORE_MODULE } from '../link/link-core.ts';
 import type { Update } from '../update/update.ts';
 import { coreInterface, isCoreLoaded, listEntries } from './core-sysfs.ts';
 import { loadModule, unloadModule } from './kernel-module.ts';
-import type { UpdateObjects } from './match-update.ts';
-
-export const CORE_MODULE = 'ksplice';
 
 function checkInterface(expected: number): void {
   const found = coreInterface();
@@ -32,7 +29,7 @@ const entryPoints = ['ksplice_register', 'ksplice_unregister'];
  * offset that the linker chose. (kallsyms, which was read before, does not have them yet, and reading it
  * takes longer than everything else.)
  */
-function symbolsOfLoaded(image: ModuleImage): ReadonlyMap<string, Address> {
+function symbolsOfLoaded(image: BoundObject): ReadonlyMap<string, Address> {
   return new Map(
     entryPoints.map((name) => {
       const place = image.placeOf(name);
@@ -43,7 +40,10 @@ function symbolsOfLoaded(image: ModuleImage): ReadonlyMap<string, Address> {
   );
 }
 
-function symbolsInKallsyms(kernel: Kernel): ReadonlyMap<string, Address> {
+/** A core that was there before us. It may have been loaded after kallsyms was read. */
+function symbolsInKallsyms(kernel: RunningKernel): ReadonlyMap<string, Address> {
+  kernel.forgetSymbols();
+  kernel.prefetch(entryPoints);
   return new Map(
     entryPoints.map((name) => {
       const symbol = kernel.named(name).find((each) => each.module === CORE_MODULE);
@@ -57,17 +57,16 @@ function symbolsInKallsyms(kernel: Kernel): ReadonlyMap<string, Address> {
   );
 }
 
-/** Links and loads the core if it is not there; returns the addresses of its entry points. */
+/** Binds and loads the core if it is not there; returns the addresses of its entry points. */
 export async function ensureCore(
   update: Update,
-  objects: UpdateObjects,
-  kernel: Kernel,
+  kernel: RunningKernel,
 ): Promise<ReadonlyMap<string, Address>> {
   if (isCoreLoaded()) {
     checkInterface(update.coreInterface);
     return symbolsInKallsyms(kernel);
   }
-  const image = linkCore(objects.core, kernel, update.kernel.moduleLayoutCrc);
+  const image = bindCore(update.core, kernel);
   await loadModule(CORE_MODULE, image.bytes);
   checkInterface(update.coreInterface);
   return symbolsOfLoaded(image);

@@ -16,7 +16,7 @@ vi.mock('./paths.ts', () => ({
 }));
 const journal = await import('./journal.ts');
 
-const sample: Update = await readUpdate(await writeUpdate(sampleUpdate()), 'sample.ksplice');
+const sample: Update = readUpdate(await writeUpdate(sampleUpdate()), 'sample.ksplice');
 const inside = (...names: string[]): string => path.join(roots.run, sample.id, ...names);
 
 beforeEach(() => {

@@ -8,7 +8,7 @@ import { writeUpdate } from './write-update.ts';
 let manifest: Manifest;
 
 beforeAll(async () => {
-  ({ manifest } = await readUpdate(await writeUpdate(sampleUpdate()), 'm'));
+  ({ manifest } = readUpdate(await writeUpdate(sampleUpdate()), 'm'));
 });
 
 function refusal(value: unknown): string {

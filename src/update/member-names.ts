@@ -8,7 +8,7 @@
 export const MANIFEST_MEMBER = 'manifest.json';
 export const DIGEST_MEMBER = 'manifest.sha256';
 export const PATCH_MEMBER = 'patch';
-export const CORE_MEMBER = 'core.o';
+export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
 
 /** Kept for what will hold signatures; a reader of format 1 refuses it. */

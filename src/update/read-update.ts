@@ -5,8 +5,7 @@
  * and patch, by size and SHA-256. Last, the members are packed again and must give the file, byte for byte, so
  * nothing in it is left unread. This says that the file is whole, not who made it: that takes a signature.
  */
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { UsageError } from '../diagnostics/error.ts';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
@@ -27,7 +26,7 @@ import type { Update, UpdateContents, UpdatePatch } from './update.ts';
 import { digestLine } from './write-update.ts';
 
 /** Throws FormatError `malformed_update`; `file` is what errors call it. */
-export async function readUpdate(bytes: Uint8Array, file: string): Promise<Update> {
+export function readUpdate(bytes: Uint8Array, file: string): Update {
   const members = readMembers(bytes, file);
   const archive = new Map(members.map((member) => [member.name, member.bytes]));
   const manifestBytes = take(archive, MANIFEST_MEMBER, file);
@@ -65,30 +64,36 @@ export async function readUpdate(bytes: Uint8Array, file: string): Promise<Updat
  * Reads the update file at a path. Throws UsageError when there is no such file, FormatError when it is not
  * an update. The size is looked at before anything is read, and only regular files are.
  */
-export async function readUpdateFile(path: string): Promise<Update> {
-  return await readUpdate(await readBytes(path), path);
+export function readUpdateFile(path: string): Update {
+  return readUpdate(readBytes(path), path);
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  // O_NONBLOCK: opening a FIFO must not wait for its writer.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+function openFile(path: string): number {
+  try {
+    // O_NONBLOCK: opening a FIFO must not wait for its writer.
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UsageError('usage', `${path}: cannot be read (${reason})`, {
       hint: 'give the path of an update file, as `ksplice create` wrote it',
       cause: error,
     });
-  });
+  }
+}
+
+function readBytes(path: string): Uint8Array {
+  const fd = openFile(path);
   try {
-    const status = await handle.stat();
+    const status = fstatSync(fd);
     if (!status.isFile()) {
       throw malformedUpdate(path, 'file', 'no regular file', 'an update file');
     }
     if (status.size > LIMITS.file) {
       throw malformedUpdate(path, 'file', `${status.size} bytes`, `at most ${LIMITS.file}`);
     }
-    return await handle.readFile();
+    return readFileSync(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 

@@ -14,11 +14,17 @@ const FILE = 'sample_1.ksplice';
 const whole = await writeUpdate(sampleUpdate());
 const members = readMembers(whole, FILE);
 
-async function refusal(bytes: Uint8Array): Promise<FormatError> {
-  const error: unknown = await readUpdate(bytes, FILE).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
+function errorOf(bytes: Uint8Array): unknown {
+  try {
+    readUpdate(bytes, FILE);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function refusal(bytes: Uint8Array): FormatError {
+  const error = errorOf(bytes);
   if (!(error instanceof FormatError)) {
     expect.fail(`expected a FormatError, got ${String(error)}`);
   }
@@ -106,7 +112,7 @@ describe('writeUpdate', () => {
 
 describe('readUpdate', () => {
   it('gives back what was written', async () => {
-    const update = await readUpdate(whole, FILE);
+    const update = readUpdate(whole, FILE);
     const { manifest, digest, ...contents } = update;
     expect(contents).toEqual(sampleUpdate());
     expect(manifest.units[0]?.pre).toMatchObject({ file: 'units/0/pre.o', size: 1500 });
@@ -115,18 +121,18 @@ describe('readUpdate', () => {
 
   it('refuses a file cut short anywhere', async () => {
     for (let length = 0; length < whole.length; length += length % 512 < 3 ? 1 : 97) {
-      await refusal(whole.subarray(0, length));
+      refusal(whole.subarray(0, length));
     }
-    await refusal(whole.subarray(0, -1));
-    const core = members.find(({ name }) => name === 'core.o')?.offset ?? 0;
-    const error = await refusal(whole.subarray(0, core + 512 + 700));
-    expect(error.message).toContain('core.o: found 700 bytes left in the file, expected 2048');
+    refusal(whole.subarray(0, -1));
+    const core = members.find(({ name }) => name === 'core.ko')?.offset ?? 0;
+    const error = refusal(whole.subarray(0, core + 512 + 700));
+    expect(error.message).toContain('core.ko: found 700 bytes left in the file, expected 2048');
     expect(error.hint).toContain('cut short');
   });
 
   it('refuses anything behind the end', async () => {
     for (const length of [1, 511, 512, 1024, 10240]) {
-      const error = await refusal(Buffer.concat([whole, new Uint8Array(length)]));
+      const error = refusal(Buffer.concat([whole, new Uint8Array(length)]));
       expect(error.message).toContain('at the end');
     }
   });
@@ -150,7 +156,7 @@ describe('readUpdate', () => {
         for (const flip of [0x01, 0x80]) {
           const altered = new Uint8Array(whole);
           altered[offset + place] = (altered[offset + place] ?? 0) ^ flip;
-          const error = await refusal(altered);
+          const error = refusal(altered);
           if (place === 136) {
             expect(error.message).toContain('checksum');
           }
@@ -164,26 +170,26 @@ describe('readUpdate', () => {
 
   it('names the member, and what was found and expected', async () => {
     const altered = new Uint8Array(whole);
-    const core = members.find(({ name }) => name === 'core.o');
+    const core = members.find(({ name }) => name === 'core.ko');
     altered[(core?.offset ?? 0) + 600] = 0;
-    const error = await refusal(altered);
-    expect(error.details).toMatchObject({ file: FILE, place: 'core.o' });
-    expect(error.message).toMatch(/core\.o: found SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/);
+    const error = refusal(altered);
+    expect(error.details).toMatchObject({ file: FILE, place: 'core.ko' });
+    expect(error.message).toMatch(/core\.ko: found SHA-256 [0-9a-f]{64}, expected [0-9a-f]{64}/);
   });
 
   it.for([
-    ['../core.o', '../core.o'],
+    ['../core.ko', '../core.ko'],
     ['/etc/passwd', '/etc/passwd'],
-    ['units/../core.o', 'units/../core.o'],
+    ['units/../core.ko', 'units/../core.ko'],
     ['units/00/pre.o', 'units/00/pre.o'],
     ['./patch', './patch'],
     ['signature', 'this version does not read it'],
     ['units/2/pre.o', 'units/2/pre.o'],
-    ['core.o', 'a second core.o'],
+    ['core.ko', 'a second core.ko'],
     [`units/${'0/'.repeat(80)}pre.o`, 'pre.o'],
     ['\u001b[2J', '\\u001b'],
   ])('refuses a member named %j', async ([name, expected]) => {
-    const error = await refusal(await repack(() => ({}), [extraFile(name ?? '')]));
+    const error = refusal(await repack(() => ({}), [extraFile(name ?? '')]));
     expect(error.message).toContain(expected);
   });
 
@@ -194,59 +200,59 @@ describe('readUpdate', () => {
         () => ({}),
         [{ header: { name: 'patch', size: 0, type, linkname: '/etc/passwd', mtime: new Date(0) } }],
       );
-      expect((await refusal(added)).message).toContain('regular file');
+      expect(refusal(added).message).toContain('regular file');
       const replaced = await repack(({ name }) =>
-        name === 'stub.o' ? { header: { type, size: 0, linkname: 'core.o' }, bytes: new Uint8Array() } : {},
+        name === 'stub.o' ? { header: { type, size: 0, linkname: 'core.ko' }, bytes: new Uint8Array() } : {},
       );
-      expect((await refusal(replaced)).message).toContain('regular file');
+      expect(refusal(replaced).message).toContain('regular file');
     },
   );
 
   it.for([{ mode: 0o755 }, { uid: 1000 }, { gid: 5 }, { mtime: new Date(5000) }, { uname: 'root' }])(
     'refuses a header with %o, though its checksum is right',
     async (header) => {
-      const error = await refusal(await repack(({ name }) => (name === 'core.o' ? { header } : {})));
-      expect(error.message).toContain('core.o');
+      const error = refusal(await repack(({ name }) => (name === 'core.ko' ? { header } : {})));
+      expect(error.message).toContain('core.ko');
     },
   );
 
   it('refuses a missing member, and members in another order', async () => {
     for (const missing of members) {
-      const error = await refusal(await packList(members.filter((member) => member !== missing)));
+      const error = refusal(await packList(members.filter((member) => member !== missing)));
       expect(error.message).toContain(missing.name);
     }
-    expect((await refusal(await packList(members.toReversed()))).message).toContain('member 1');
+    expect(refusal(await packList(members.toReversed())).message).toContain('member 1');
   });
 
   it('refuses absurd sizes for what the header says', async () => {
     for (const digits of ['77777777777', '00400000001', '-0000000001', '0x000000001', '          12']) {
       const altered = new Uint8Array(whole);
-      const at = members.find(({ name }) => name === 'core.o')?.offset ?? 0;
+      const at = members.find(({ name }) => name === 'core.ko')?.offset ?? 0;
       altered.set(new TextEncoder().encode(digits), at + 124);
       fixChecksum(altered.subarray(at, at + 512));
-      expect((await refusal(altered)).message).toContain('core.o');
+      expect(refusal(altered).message).toContain('core.ko');
     }
     const huge = new Uint8Array(whole);
     huge.set([0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 124);
     fixChecksum(huge.subarray(0, 512));
-    expect((await refusal(huge)).message).toContain('octal');
+    expect(refusal(huge).message).toContain('octal');
   });
 
   it('refuses a manifest of more than 4 MB without parsing it', async () => {
-    const error = await refusal(await onManifest((text) => `${text}${' '.repeat(4 * 1024 * 1024)}`));
+    const error = refusal(await onManifest((text) => `${text}${' '.repeat(4 * 1024 * 1024)}`));
     expect(error.message).toContain('4194304');
   });
 
   it('refuses a manifest whose SHA-256 is not the one beside it', async () => {
-    const error = await refusal(await onManifest((text) => text.replace('6.1.0-47', '6.1.0-48')));
+    const error = refusal(await onManifest((text) => text.replace('6.1.0-47', '6.1.0-48')));
     expect(error.message).toContain('manifest.sha256');
   });
 
   it('reads the empty file, a text and a gzip as what they are: no update', async () => {
-    expect((await refusal(new Uint8Array())).message).toContain('0 bytes');
-    expect((await refusal(new TextEncoder().encode('hello\n'.repeat(1000)))).message).toContain('ustar');
-    await refusal(new Uint8Array([0x1f, 0x8b, ...new Uint8Array(1022)]));
-    await refusal(new Uint8Array(1024));
+    expect(refusal(new Uint8Array()).message).toContain('0 bytes');
+    expect(refusal(new TextEncoder().encode('hello\n'.repeat(1000))).message).toContain('ustar');
+    refusal(new Uint8Array([0x1f, 0x8b, ...new Uint8Array(1022)]));
+    refusal(new Uint8Array(1024));
   });
 });
 
@@ -254,12 +260,12 @@ describe('readUpdateFile', () => {
   it('says that there is no such file, and refuses what is no regular file', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ksplice update '));
     try {
-      await expect(readUpdateFile(join(folder, 'none.ksplice'))).rejects.toThrow(UsageError);
-      await expect(readUpdateFile(folder)).rejects.toThrow(FormatError);
+      expect(() => readUpdateFile(join(folder, 'none.ksplice'))).toThrow(UsageError);
+      expect(() => readUpdateFile(folder)).toThrow(FormatError);
       execFileSync('mkfifo', [join(folder, 'fifo')]);
-      await expect(readUpdateFile(join(folder, 'fifo'))).rejects.toThrow(/no regular file/);
+      expect(() => readUpdateFile(join(folder, 'fifo'))).toThrow(/no regular file/);
       writeFileSync(join(folder, FILE), whole);
-      expect((await readUpdateFile(join(folder, FILE))).id).toBe('sample_1');
+      expect(readUpdateFile(join(folder, FILE)).id).toBe('sample_1');
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -24,7 +24,7 @@ export interface UpdateContents {
   readonly coreInterface: number;
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
-  /** ELF object: the core, compiled for this kernel. */
+  /** ELF object: the core, linked to a module for this kernel; its undefined symbols are the kernel's. */
   readonly core: Uint8Array;
   /** ELF object: `struct module` and the tables that every update module starts from. */
   readonly stub: Uint8Array;

@@ -1,5 +1,5 @@
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -71,5 +71,34 @@ describe('the program in one file', () => {
     `;
     const { stderr } = spawnSync(process.execPath, ['-e', probe, 'create', '--help'], { encoding: 'utf8' });
     expect(stderr).toContain('compiled 0');
+  });
+});
+
+describe('the code that V8 compiled when the program was built', () => {
+  const parts = (): string => join(folder, readdirSync(folder).find((name) => /^ksplice-/.test(name)) ?? '');
+
+  it('is accepted by this Node', () => {
+    const probe = `
+      const { readFileSync } = require('fs');
+      const text = require('module').wrap(readFileSync('program.js', 'latin1'));
+      const cachedData = readFileSync('program.cache');
+      console.log(new (require('vm').Script)(text, { filename: 'program.js', cachedData }).cachedDataRejected);
+    `;
+    const { stdout } = spawnSync(process.execPath, ['-e', probe], { cwd: parts(), encoding: 'utf8' });
+    expect(stdout).toBe('false\n');
+  });
+
+  it.each(['of another version', 'that is cut off', 'that is missing'])('is done without one %s', (what) => {
+    const cache = join(parts(), 'program.cache');
+    const bytes = readFileSync(cache);
+    try {
+      if (what === 'of another version')
+        writeFileSync(cache, Buffer.from([...bytes].toSpliced(4, 4, 1, 2, 3, 4)));
+      else if (what === 'that is cut off') writeFileSync(cache, bytes.subarray(0, 1000));
+      else rmSync(cache);
+      expect(program('--version')).toMatchObject({ status: 0, stderr: '' });
+    } finally {
+      writeFileSync(cache, bytes);
+    }
   });
 });

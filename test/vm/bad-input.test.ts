@@ -46,10 +46,10 @@ function damaged(good: Uint8Array): readonly (readonly [name: string, bytes: Uin
     ['cut-at-the-end', good.subarray(0, -1), 'at the end'],
     ['altered-manifest', withFlip(good, 'manifest.json'), 'manifest'],
     ['altered-object', withFlip(good, 'units/0/pre.o'), 'units/0/pre.o'],
-    ['altered-core', withFlip(good, 'core.o'), 'core.o'],
-    ['path-out', withHeader(good, 'core.o', 0, '../core.o'), '../core.o'],
-    ['huge', withHeader(good, 'core.o', 124, '77777777777'), 'core.o: found 8589934591 bytes'],
-    ['negative', withHeader(good, 'core.o', 124, '-0000000001'), 'octal'],
+    ['altered-core', withFlip(good, 'core.ko'), 'core.ko'],
+    ['path-out', withHeader(good, 'core.ko', 0, '../core.ko'), '../core.ko'],
+    ['huge', withHeader(good, 'core.ko', 124, '77777777777'), 'core.ko: found 8589934591 bytes'],
+    ['negative', withHeader(good, 'core.ko', 124, '-0000000001'), 'octal'],
   ];
 }
 
@@ -59,7 +59,7 @@ let cases: ReturnType<typeof damaged>;
 beforeAll(async () => {
   const file = await updateFile();
   const bytes = await readFile(file);
-  const good = await readUpdate(bytes, file);
+  const good = readUpdate(bytes, file);
   cases = damaged(bytes);
   const files: GuestFile[] = [
     { path: OTHER_CONTENT, contents: await writeUpdate({ ...good, description: 'something else' }) },

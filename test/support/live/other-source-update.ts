@@ -47,7 +47,7 @@ async function unitOfNextRelease(): Promise<Uint8Array> {
 /** The bytes of that update: well-formed, with right digests. */
 export async function otherSourceUpdate(): Promise<Uint8Array> {
   const file = await updateFile();
-  const good = await readUpdate(await readFile(file), file);
+  const good = readUpdate(await readFile(file), file);
   const pre = await unitOfNextRelease();
   return await writeUpdate({ ...good, units: good.units.map((unit) => ({ ...unit, pre })) });
 }

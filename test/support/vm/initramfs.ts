@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundleFiles } from '../../../scripts/bundle.ts';
 import { MissingError } from '../../../src/diagnostics/error.ts';
 import { run } from '../../../src/process/run.ts';
 import { type CpioEntry, encodeCpio } from './cpio.ts';
@@ -137,7 +138,10 @@ async function ownEntries(
       ? []
       : [
           { path: '/bin/ksplice', contents: KSPLICE_WRAPPER, mode: 0o755 },
-          { path: '/opt/ksplice/ksplice.cjs', from: bundle },
+          ...(await bundleFiles(bundle)).map(({ name, path: from }) => ({
+            path: `/opt/ksplice/${name}`,
+            from,
+          })),
         ]),
     ...files,
   ];
