@@ -14,15 +14,12 @@ import { CommandError } from '../process/command-error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import { run } from '../process/run.ts';
 import { inCleanEnvironment, runKbuild } from './kbuild.ts';
-import { readSymbolCrc } from './module-symvers.ts';
 import type { PreparedTree } from './tree.ts';
 
 export interface CoreObjectsOptions {
   readonly tree: PreparedTree;
   /** The directory of the core's sources, with its Kbuild file. */
   readonly coreSources: string;
-  /** The kernel's Module.symvers or the directory that has it; by default the tree's own. */
-  readonly headers?: string;
   readonly jobs?: number;
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
@@ -35,8 +32,6 @@ export interface CoreObjects {
   readonly stub: Uint8Array;
   /** What the kernel's loader compares: `6.1.0-47-cloud-amd64 SMP preempt mod_unload modversions `. */
   readonly vermagic: string;
-  /** CRC of `module_layout`, for the modules' `__versions`. */
-  readonly moduleLayoutCrc: number;
 }
 
 /** The names in the Kbuild file whose `-objs` are linked to one object each. */
@@ -45,15 +40,11 @@ const STUB = 'ksplice_update';
 
 /**
  * Compiles (or finds compiled) the core and the stub for the kernel of `tree`.
- * Throws MissingError if Module.symvers is missing, UsageError if `coreSources` is not what it should be,
+ * Throws UsageError if `coreSources` is not what it should be,
  * InternalError if our own code does not compile.
  */
 export async function buildCoreObjects(options: CoreObjectsOptions): Promise<CoreObjects> {
   const { tree } = options;
-  const moduleLayoutCrc = await readSymbolCrc(
-    options.headers ?? tree.symvers ?? tree.source,
-    'module_layout',
-  );
   const hash = await hashSources(options.coreSources);
   const directory = path.join(tree.buildDir, '.ksplice', 'core', hash);
   if ((await stat(directory).catch(() => undefined)) === undefined) {
@@ -74,7 +65,7 @@ export async function buildCoreObjects(options: CoreObjectsOptions): Promise<Cor
     readFile(path.join(directory, 'core.o')),
     readFile(path.join(directory, 'stub.o')),
   ]);
-  return { core, stub, vermagic: findVermagic(stub), moduleLayoutCrc };
+  return { core, stub, vermagic: findVermagic(stub) };
 }
 
 /** Makes core.o and stub.o in a directory beside `directory`, which then takes its name: whole or not. */

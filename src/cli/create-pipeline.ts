@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type BuiltUnit, type BuiltUnits, buildUnits } from '../build/build-units.ts';
 import { buildCoreObjects, type CoreObjects } from '../build/core-objects.ts';
+import { readSymbolCrc } from '../build/module-symvers.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
 import { type PreparedTree, prepareTree } from '../build/tree.ts';
 import { InternalError, NoChangeError, RefusedError, UsageError } from '../diagnostics/error.ts';
@@ -60,16 +61,25 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
   // The kernel, and a tree in which its units compile as the distributor compiled them.
   const kernel = await findKernelParts(options, options);
   const tree = await prepareTree({ ...options, ...kernel, symvers: kernel.headers });
+  const moduleLayoutCrc = await readSymbolCrc(kernel.headers, 'module_layout');
 
   // The affected units, before and after; then our own code for this kernel.
   const built = await inWorkDir(options.cacheDir, async (workDir) =>
     buildUnits({ ...options, tree, patches: parsed, workDir }),
   );
   const compared = await compareUnits(built.units, options);
-  const objects = await buildCoreObjects({ ...options, tree, headers: kernel.headers });
-  const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), objects.moduleLayoutCrc) };
+  const objects = await buildCoreObjects({ ...options, tree });
+  const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), moduleLayoutCrc) };
 
-  const contents = await assemble({ options, kernel, tree, core, patches, units: compared.units });
+  const contents = await assemble({
+    options,
+    kernel,
+    tree,
+    moduleLayoutCrc,
+    core,
+    patches,
+    units: compared.units,
+  });
   return { contents, notes: [...built.notes, ...compared.notes] };
 }
 
@@ -192,12 +202,21 @@ interface Parts {
   readonly options: CreateOptions;
   readonly kernel: KernelParts;
   readonly tree: PreparedTree;
+  readonly moduleLayoutCrc: number;
   readonly core: CoreObjects;
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
 }
 
-async function assemble({ options, kernel, tree, core, patches, units }: Parts): Promise<UpdateContents> {
+async function assemble({
+  options,
+  kernel,
+  tree,
+  moduleLayoutCrc,
+  core,
+  patches,
+  units,
+}: Parts): Promise<UpdateContents> {
   return {
     id: options.id ?? idFor({ kernel, core, patches, units }),
     description: options.description ?? subjectOf(patches),
@@ -208,7 +227,7 @@ async function assemble({ options, kernel, tree, core, patches, units }: Parts):
       arch: 'x86_64',
       compiler: tree.compiler,
       vermagic: core.vermagic,
-      moduleLayoutCrc: core.moduleLayoutCrc,
+      moduleLayoutCrc,
     },
     coreInterface: await readCoreInterface(options.coreSources),
     patches,

@@ -152,8 +152,18 @@ describe('in a matched unit', () => {
     const kernel = new FakeKernel();
     kernel.define('printk', A);
     kernel.define('panic', B);
-    expect(globalInUnit(match, kernel, 'printk')).toBe(0xffffffff81e00000n);
-    expect(globalInUnit(match, kernel, 'panic')).toBe(B);
-    expect(() => globalInUnit(match, kernel, 'absent')).toThrow(MatchError);
+    expect(globalInUnit(match, kernel, 'printk', false)).toBe(0xffffffff81e00000n);
+    expect(globalInUnit(match, kernel, 'panic', false)).toBe(B);
+    expect(() => globalInUnit(match, kernel, 'absent', false)).toThrow(MatchError);
+  });
+
+  it('a weak reference to what the kernel does not have is to address 0', () => {
+    const kernel = new FakeKernel();
+    kernel.define('panic', B);
+    expect(globalInUnit(match, kernel, 'absent', true)).toBe(0n);
+    expect(globalInUnit(match, kernel, 'panic', true)).toBe(B);
+    kernel.define('twice', A, 't');
+    kernel.define('twice', B, 't');
+    expect(() => globalInUnit(match, kernel, 'twice', true)).toThrow(MatchError);
   });
 });

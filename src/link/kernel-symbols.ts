@@ -6,7 +6,7 @@
  * guessed: an ambiguous name that matching did not settle is a refusal.
  */
 import { MatchError } from '../diagnostics/error.ts';
-import { type Address, addressAt } from '../kernel/address.ts';
+import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 
@@ -55,8 +55,12 @@ export function anyAddress(kernel: Kernel, user: string, name: string): Address 
     : uniqueAddress(kernel, user, name);
 }
 
-/** A symbol that a matched unit refers to by a global name. */
-export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string): Address {
+/**
+ * A symbol that a matched unit refers to by a global name. A weak reference to what the kernel does not have
+ * is to address 0, as ld made it when the kernel was linked.
+ */
+export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string, weak: boolean): Address {
+  if (weak && candidates(kernel, name).length === 0) return toAddress(0n);
   return match.values.get(name) ?? globalAddress(kernel, match.object.path, name);
 }
 

@@ -29,6 +29,8 @@ export interface UnitReference {
   readonly symbol: string;
   readonly scope: 'unit' | 'global';
   readonly preName: string;
+  /** The kernel need not have it: `if (optional_function) optional_function()`. */
+  readonly weak: boolean;
 }
 
 export interface UnitToLink {
@@ -109,7 +111,7 @@ function unitObject(unit: UnitToLink, kernel: Kernel, bound: Set<Address>): Link
     const address =
       reference?.scope === 'unit'
         ? addressInUnit(unit.match, kernel, reference.preName)
-        : globalInUnit(unit.match, kernel, reference?.preName ?? name);
+        : globalInUnit(unit.match, kernel, reference?.preName ?? name, reference?.weak ?? false);
     bound.add(address);
     return address;
   };

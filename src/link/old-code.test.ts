@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
+import type { Boot } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
 import { smallKernel } from '../../test/support/small-kernel.ts';
 import { RefusedError } from '../diagnostics/error.ts';
@@ -35,10 +36,10 @@ const record: ObjectRecord = {
   },
 };
 
-function matched(): UnitMatch {
+function matched(boot: Boot = {}): UnitMatch {
   const object = buildObject(record);
   const kernel = smallKernel();
-  kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+  kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD }, boot);
   const result = matchUnit(object, kernel);
   if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
   return result;
@@ -63,8 +64,14 @@ describe('oldRanges', () => {
         [(COLD + 6n).toString(16), false, '0f 0b'],
       ],
     );
-    expect(hexBytes(ranges[0]?.mask ?? new Uint8Array())).toBe('00 00 00 00 00 ff ff 00 ff ff ff');
+    expect(hexBytes(ranges[0]?.mask ?? new Uint8Array())).toBe('00 00 00 00 00 ff ff ff ff ff ff');
     expect(hexBytes(ranges[1]?.mask ?? new Uint8Array())).toBe('ff ff');
+  });
+
+  it('a lock prefix may be rewritten only where the kernel booted with one CPU', () => {
+    const [booted] = oldRanges(matched({ oneCpu: true }), 'get');
+    expect(hexBytes(booted?.body ?? new Uint8Array())).toBe('0f 1f 44 00 00 31 c0 3e ff 00 c3');
+    expect(hexBytes(booted?.mask ?? new Uint8Array())).toBe('00 00 00 00 00 ff ff 00 ff ff ff');
   });
 
   it('takes neither parts of other functions nor functions whose names begin alike', () => {

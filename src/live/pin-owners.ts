@@ -5,7 +5,7 @@
  * runs: so the owners are pinned before the update module is loaded, and it is checked that they are
  * still where matching saw them.
  */
-import { BusyError } from '../diagnostics/error.ts';
+import { BusyError, MissingError } from '../diagnostics/error.ts';
 import type { Address } from '../kernel/address.ts';
 import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
 import { control } from './core-sysfs.ts';
@@ -27,10 +27,16 @@ export function pinOwners(
   for (const owner of owners) {
     const errno = control(`pin ${id} ${owner.name}`);
     const now = kernel.modules().find((each) => each.name === owner.name);
-    if (errno === undefined && now?.base === owner.base && now.size === owner.size) continue;
-    throw new BusyError('target_not_loaded', `${id}: module ${owner.name} was unloaded while matching`, {
-      hint: 'try again',
-    });
+    if (errno !== undefined || now === undefined) {
+      throw new MissingError('target_not_loaded', `${id}: module ${owner.name} was unloaded while matching`, {
+        hint: `load it again (modprobe ${owner.name}) and apply the update again`,
+      });
+    }
+    if (now.base !== owner.base || now.size !== owner.size) {
+      throw new BusyError('module_busy', `${id}: module ${owner.name} was loaded anew while matching`, {
+        hint: 'try again',
+      });
+    }
   }
   return owners.map((owner) => owner.name);
 }

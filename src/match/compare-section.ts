@@ -169,7 +169,9 @@ class Comparison {
   #accept(place: RewrittenPlace, found: Explanation): boolean {
     this.observations.push(...found.observations);
     this.explained.set(found.what, (this.explained.get(found.what) ?? 0) + 1);
-    if (isMutable(place)) this.mask.fill(0, place.offset, place.offset + place.length);
+    if (isMutable(place, this.#run[place.offset])) {
+      this.mask.fill(0, place.offset, place.offset + place.length);
+    }
     return true;
   }
 }

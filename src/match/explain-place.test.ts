@@ -111,7 +111,7 @@ describe('legal contents', () => {
       ['labelShort', 2],
       ['staticCall', 5],
       ['staticJcc', 6],
-      ['lock', 1],
+      ['lock', 0],
       ['return', 0],
       ['call', 0],
       ['altCall', 0],

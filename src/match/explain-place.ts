@@ -254,12 +254,20 @@ export function explainPlace(
   }
 }
 
-/** Places that the kernel may rewrite at any time, not only while it boots. */
-export function isMutable(place: RewrittenPlace): boolean {
+const DS_PREFIX = 0x3e;
+
+/**
+ * Places that the kernel may rewrite at any time, not only while it boots. `found`: the first byte there.
+ *
+ * A lock prefix becomes a DS prefix where the kernel booted with one CPU, and a lock prefix again when a
+ * second one comes (alternatives_enable_smp()); nothing in 6.1 takes it away once more. So a lock prefix that
+ * is there stays, and it is no matter whether it has been there since boot.
+ */
+export function isMutable(place: RewrittenPlace, found: number | undefined): boolean {
   return (
     place.kind === 'fentry' ||
     place.kind === 'jump-label' ||
     place.kind === 'static-call' ||
-    place.kind === 'smp-lock'
+    (place.kind === 'smp-lock' && found === DS_PREFIX)
   );
 }

@@ -116,7 +116,7 @@ const LOCKED = 0xffffffff82a00010n;
 const REGISTER = 0xffffffffc0800100n;
 
 function unit(symbol: string): UnitReference {
-  return { symbol, scope: 'unit', preName: symbol };
+  return { symbol, scope: 'unit', preName: symbol, weak: false };
 }
 
 interface Linked {
