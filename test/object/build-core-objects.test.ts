@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCoreObjects, type CoreObjects } from '../../src/build/core-objects.ts';
 import { type PreparedTree, prepareTree } from '../../src/build/tree.ts';
-import { InternalError, MissingError } from '../../src/diagnostics/error.ts';
+import { InternalError } from '../../src/diagnostics/error.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import { type BuildFixture, createBuildFixture, snapshot } from './build-tree-fixture.ts';
 
