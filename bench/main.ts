@@ -86,7 +86,7 @@ async function must(vm: Vm, command: string): Promise<number> {
   return ms / 1000;
 }
 
-/** apply, from command to applied, beside the start of Node itself; in turn, in one boot. */
+/** apply again and again in one boot, when everything is in memory, beside the start of Node itself. */
 async function benchApply(vm: Vm): Promise<void> {
   const starts: number[] = [];
   const applies: number[] = [];
@@ -100,10 +100,13 @@ async function benchApply(vm: Vm): Promise<void> {
   print(`start of Node in the guest, warm:  ${spreadText(starts, 's')}`);
   print(`apply, command to applied, warm:   ${spreadText(applies, 's')}`);
   print(`undo, warm:                        ${spreadText(undos, 's')}`);
-  print(`apply / start of Node, warm:       ${limitText(ratios)}`);
+  print(`apply / start of Node, warm:       ${spreadText(ratios, 'times')}`);
 }
 
-/** The same for the first command after a boot, when nothing of Node is in memory: what an operator meets. */
+/**
+ * apply, from command to applied, beside the start of Node itself, each as the first of its boot: what an
+ * operator meets, who applies an update once. The limit is for this one.
+ */
 async function benchFirstApply(options: VmOptions): Promise<void> {
   const starts: number[] = [];
   const applies: number[] = [];

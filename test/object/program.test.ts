@@ -20,6 +20,11 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
+/** The directory of the program and its compiled code. */
+function parts(): string {
+  return join(folder, readdirSync(folder).find((name) => name.startsWith('ksplice-')) ?? '');
+}
+
 function program(...argv: readonly string[]): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, [bundle, ...argv], { cwd: folder, encoding: 'utf8' });
 }
@@ -75,8 +80,6 @@ describe('the program in one file', () => {
 });
 
 describe('the code that V8 compiled when the program was built', () => {
-  const parts = (): string => join(folder, readdirSync(folder).find((name) => /^ksplice-/.test(name)) ?? '');
-
   it('is accepted by this Node', () => {
     const probe = `
       const { readFileSync } = require('fs');
