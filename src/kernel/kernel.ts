@@ -27,15 +27,22 @@ export interface LoadedModule {
 export interface Kernel {
   /** `uname -r`. */
   readonly release: string;
+  /** It runs, so it has rewritten its code; one at rest is as it was linked. */
+  readonly isRunning: boolean;
   /** Reads `size` bytes; a MatchError (no_match) if there is no such memory. */
   read(at: Address, size: number): Uint8Array;
   /**
-   * Looks all of these names up at once: a scan of kallsyms costs the same for one name as for a hundred.
-   * `named` then answers from memory, in kallsyms' order, which is the order of addresses for built-in ones.
+   * Looks all of these names up at once: a scan of the symbols costs the same for one name as for a hundred.
+   * `named` then answers from memory. Without a module: in the kernel proper.
    */
-  prefetch(names: Iterable<string>): void;
-  /** All symbols of this name. */
-  named(name: string): readonly KernelSymbol[];
+  prefetch(names: Iterable<string>, module?: string): void;
+  /**
+   * All symbols of this name in the kernel proper, by address; or in a module. What the kernel makes as it runs
+   * has modules of its own: `__builtin__ftrace`, `__builtin__kprobes`, `bpf`.
+   */
+  named(name: string, module?: string): readonly KernelSymbol[];
+  /** What a running kernel may have changed will be read again: symbols of modules, and what it made as it runs. */
+  refresh(): void;
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */
   describe(at: Address): string | undefined;
   modules(): readonly LoadedModule[];

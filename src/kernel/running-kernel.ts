@@ -2,7 +2,7 @@
  * The kernel that this machine runs: /proc/kcore for memory, /proc/kallsyms for symbols.
  *
  * kallsyms is read once, when it is first needed, and scanned once for each set of names, so who needs
- * many asks for all of them at first. A module that is loaded later is not in it, until the symbols are forgotten.
+ * many asks for all of them at first. A module that is loaded later is not in it, until it is refreshed.
  * What the machine forbids is named here, before anything is touched.
  */
 import { readFileSync } from 'node:fs';
@@ -15,12 +15,15 @@ import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
 import { readProcFile } from './read-proc-file.ts';
 
+type Found = Map<string, readonly KernelSymbol[]>;
+
 export class RunningKernel implements Kernel, Disposable {
   readonly release: string;
+  readonly isRunning = true;
   readonly #kcore: Kcore;
   #kallsyms: string | undefined;
-  /** Names already looked up, found or not. */
-  readonly #found = new Map<string, readonly KernelSymbol[]>();
+  /** Names already looked up, found or not, by module; of the kernel proper under ''. */
+  readonly #found = new Map<string, Found>();
 
   constructor() {
     // First of all, since where it is missing nothing else helps: there may be no /proc at all.
@@ -28,7 +31,7 @@ export class RunningKernel implements Kernel, Disposable {
     this.release = readFileSync('/proc/sys/kernel/osrelease', 'latin1').trim();
   }
 
-  #symbols(): string {
+  #text(): string {
     if (this.#kallsyms === undefined) {
       const text = readProcFile('/proc/kallsyms');
       if (areAddressesHidden(text)) {
@@ -41,30 +44,41 @@ export class RunningKernel implements Kernel, Disposable {
     return this.#kallsyms;
   }
 
+  #foundIn(module: string): Found {
+    const known = this.#found.get(module) ?? new Map<string, readonly KernelSymbol[]>();
+    this.#found.set(module, known);
+    return known;
+  }
+
   read(at: Address, size: number): Uint8Array {
     return this.#kcore.read(at, size);
   }
 
-  prefetch(names: Iterable<string>): void {
-    const missing = new Set([...names].filter((name) => !this.#found.has(name)));
+  prefetch(names: Iterable<string>, module?: string): void {
+    const known = this.#foundIn(module ?? '');
+    const missing = new Set([...names].filter((name) => !known.has(name)));
     if (missing.size === 0) return;
-    const found = findSymbols(this.#symbols(), missing);
-    for (const name of missing) this.#found.set(name, found.get(name) ?? []);
+    const found = findSymbols(this.#text(), missing);
+    for (const name of missing) {
+      known.set(
+        name,
+        (found.get(name) ?? []).filter((symbol) => symbol.module === module),
+      );
+    }
   }
 
-  named(name: string): readonly KernelSymbol[] {
-    this.prefetch([name]);
-    return this.#found.get(name) ?? [];
+  named(name: string, module?: string): readonly KernelSymbol[] {
+    this.prefetch([name], module);
+    return this.#foundIn(module ?? '').get(name) ?? [];
   }
 
-  /** Everything will be read again, for the modules that were loaded meanwhile. */
-  forgetSymbols(): void {
+  refresh(): void {
     this.#kallsyms = undefined;
-    this.#found.clear();
+    for (const module of this.#found.keys()) if (module !== '') this.#found.delete(module);
   }
 
   describe(at: Address): string | undefined {
-    const symbol = nearestSymbol(this.#symbols(), at);
+    const symbol = nearestSymbol(this.#text(), at);
     if (symbol === undefined) return undefined;
     const offset = at - symbol.address;
     return offset === 0n ? symbol.name : `${symbol.name}+${hex(offset)}`;

@@ -10,10 +10,6 @@ import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 
-function candidates(kernel: Kernel, name: string): readonly KernelSymbol[] {
-  return kernel.named(name).filter((symbol) => symbol.module === undefined);
-}
-
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
 function isGlobal(symbol: KernelSymbol): boolean {
   return /[A-Zwv]/.test(symbol.type);
@@ -29,7 +25,7 @@ function notFound(user: string, name: string, found: readonly KernelSymbol[]): M
 
 /** A global symbol of the kernel proper, by its unique name. */
 export function globalAddress(kernel: Kernel, user: string, name: string): Address {
-  const all = candidates(kernel, name);
+  const all = kernel.named(name);
   const globals = all.filter(isGlobal);
   const [only] = globals;
   if (only === undefined || globals.some((each) => each.address !== only.address)) {
@@ -40,7 +36,7 @@ export function globalAddress(kernel: Kernel, user: string, name: string): Addre
 
 /** Any symbol of the kernel proper, by its unique name. */
 export function uniqueAddress(kernel: Kernel, user: string, name: string): Address {
-  const all = candidates(kernel, name);
+  const all = kernel.named(name);
   const [only] = all;
   if (only === undefined || all.some((each) => each.address !== only.address)) {
     throw notFound(user, name, all);
@@ -50,7 +46,7 @@ export function uniqueAddress(kernel: Kernel, user: string, name: string): Addre
 
 /** The only global symbol of this name, or else the only one at all: what the core is bound by. */
 export function anyAddress(kernel: Kernel, user: string, name: string): Address {
-  return candidates(kernel, name).some(isGlobal)
+  return kernel.named(name).some(isGlobal)
     ? globalAddress(kernel, user, name)
     : uniqueAddress(kernel, user, name);
 }
@@ -60,7 +56,7 @@ export function anyAddress(kernel: Kernel, user: string, name: string): Address 
  * is to address 0, as ld made it when the kernel was linked.
  */
 export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string, weak: boolean): Address {
-  if (weak && candidates(kernel, name).length === 0) return toAddress(0n);
+  if (weak && kernel.named(name).length === 0) return toAddress(0n);
   return match.values.get(name) ?? globalAddress(kernel, match.object.path, name);
 }
 

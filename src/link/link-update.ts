@@ -59,7 +59,7 @@ export interface LinkedModule {
 
 /** A weak function that a strong one overrides lies in the kernel without a name, and nobody calls it. */
 function checkNamed(unit: UnitToLink, kernel: Kernel, name: string, start: Address): void {
-  if (kernel.named(name).some(({ address, module }) => module === undefined && address === start)) return;
+  if (kernel.named(name).some(({ address }) => address === start)) return;
   throw new RefusedError('refused', `${unit.match.object.path}: kallsyms has no ${name} at ${hex(start)}`, {
     hint: 'another function of this name overrides it: a patch to this one would have no effect',
   });

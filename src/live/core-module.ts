@@ -42,11 +42,11 @@ function symbolsOfLoaded(image: BoundObject): ReadonlyMap<string, Address> {
 
 /** A core that was there before us. It may have been loaded after kallsyms was read. */
 function symbolsInKallsyms(kernel: RunningKernel): ReadonlyMap<string, Address> {
-  kernel.forgetSymbols();
-  kernel.prefetch(entryPoints);
+  kernel.refresh();
+  kernel.prefetch(entryPoints, CORE_MODULE);
   return new Map(
     entryPoints.map((name) => {
-      const symbol = kernel.named(name).find((each) => each.module === CORE_MODULE);
+      const [symbol] = kernel.named(name, CORE_MODULE);
       if (symbol === undefined) {
         throw new MissingError('core_incompatible', `the loaded core has no ${name}`, {
           hint: 'another module named ksplice is loaded: unload it (rmmod ksplice)',

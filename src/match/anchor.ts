@@ -37,10 +37,7 @@ export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel):
   let fallback: readonly Address[] | undefined;
   let missing: string | undefined;
   for (const symbol of functions) {
-    const candidates = kernel
-      .named(symbol.name)
-      .filter((each) => each.module === undefined)
-      .map((each) => addressAt(each.address, -symbol.value));
+    const candidates = kernel.named(symbol.name).map((each) => addressAt(each.address, -symbol.value));
     if (candidates.length === 0) missing ??= symbol.name;
     else fallback ??= candidates;
     const before: ReadonlySet<Address> | undefined = bases;

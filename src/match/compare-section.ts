@@ -11,7 +11,8 @@
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
-import { type Explanation, explainPlace, isMutable } from './explain-place.ts';
+import type { BootChoices, Choice } from './boot-choices.ts';
+import { alternativeChoice, type Explanation, explainPlace, isMutable } from './explain-place.ts';
 import type { LiveValues } from './live-values.ts';
 import { compareTemplate, compareVariant, type Observation } from './variant.ts';
 
@@ -23,6 +24,8 @@ export interface SectionMatch {
   readonly run: Uint8Array;
   /** 0xff where a byte stays as it is, 0 where the kernel may rewrite it at any time. */
   readonly mask: Uint8Array;
+  /** Those that were known, and what this section shows. */
+  readonly choices: BootChoices;
 }
 
 export interface SectionDifference {
@@ -48,6 +51,10 @@ export function placesOfSection(
  */
 export type Plausible = (observation: Observation) => boolean;
 
+function notTaken(places: readonly RewrittenPlace[]): readonly Choice[] {
+  return places.flatMap((place) => (place.kind === 'alternative' ? [alternativeChoice(place, false)] : []));
+}
+
 interface Span {
   readonly from: number;
   readonly to: number;
@@ -64,6 +71,7 @@ class Comparison {
   readonly #base: Address;
   readonly #run: Uint8Array;
   readonly #live: LiveValues;
+  readonly choices: BootChoices;
   readonly #isPlausible: Plausible;
 
   constructor(
@@ -72,6 +80,7 @@ class Comparison {
     base: Address,
     run: Uint8Array,
     live: LiveValues,
+    choices: BootChoices,
     isPlausible: Plausible,
   ) {
     this.#object = object;
@@ -79,6 +88,7 @@ class Comparison {
     this.#base = base;
     this.#run = run;
     this.#live = live;
+    this.choices = choices;
     this.#isPlausible = isPlausible;
     this.mask = new Uint8Array(section.size).fill(0xff);
   }
@@ -138,41 +148,73 @@ class Comparison {
       nameOf: (symbol: number): string => this.#object.symbols[symbol]?.name ?? '',
     };
     const same = group.filter((each) => each.offset === outer.offset && each.length === outer.length);
-    for (const place of same) {
+    const contents = same.flatMap((place, i) => {
       const found = explainPlace(place, context, outer.offset);
-      if (found?.observations.every(this.#isPlausible) === true) return this.#accept(outer, found);
-    }
+      if (found?.observations.every(this.#isPlausible) !== true) return [];
+      return [{ ...found, choices: [...found.choices, ...notTaken(same.slice(i + 1))] }];
+    });
     const inner = group.filter((each) => !same.includes(each) || each.kind !== 'alternative');
     const isOptional = same.every((each) => each.kind === 'alternative');
-    if (isOptional && this.#original(outer, inner)) return true;
-    this.difference ??= { kind: 'difference', offset: outer.offset, place: outer };
-    return false;
+    const original = isOptional ? this.#original(outer, inner, notTaken(same)) : undefined;
+    const all = original === undefined ? contents : [...contents, original];
+    // Where two alternatives are the same bytes, the code does not tell which of them it is.
+    const [found, second] = all.filter(({ choices }) => this.choices.agree(choices));
+    if (found === undefined) {
+      this.difference ??= { kind: 'difference', offset: outer.offset, place: outer };
+      return false;
+    }
+    if (all.length === 1 && second === undefined) this.choices.learn(found.choices);
+    if (found === original && original.inside !== undefined) this.#take(original.inside);
+    else this.#accept(outer, found);
+    return true;
   }
 
   /** The alternative was not taken: its own instructions, with longer nops and inner places. */
-  #original(outer: RewrittenPlace, inner: readonly RewrittenPlace[]): boolean {
+  #original(
+    outer: RewrittenPlace,
+    inner: readonly RewrittenPlace[],
+    choices: readonly Choice[],
+  ): (Explanation & { readonly inside: Comparison | undefined }) | undefined {
+    const what = 'alternative: original';
     const span = { from: outer.offset, to: outer.offset + outer.length };
     if (inner.length > 0) {
-      const before = this.observations.length;
-      if (this.span(span, inner)) return true;
-      this.observations.length = before;
-      return false;
+      const inside = new Comparison(
+        this.#object,
+        this.#section,
+        this.#base,
+        this.#run,
+        this.#live,
+        this.choices.fork(),
+        this.#isPlausible,
+      );
+      return inside.span(span, inner) ? { what, observations: [], choices, inside } : undefined;
     }
     const at = addressAt(this.#base, outer.offset);
     const observations = compareVariant(this.#template(span), this.#run, outer.offset, outer.length, at);
-    return (
-      observations?.every(this.#isPlausible) === true &&
-      this.#accept(outer, { what: 'alternative: original', observations })
-    );
+    if (observations?.every(this.#isPlausible) !== true) return undefined;
+    return { what, observations, choices, inside: undefined };
   }
 
-  #accept(place: RewrittenPlace, found: Explanation): boolean {
+  /** What a comparison of a part of the section has found. */
+  #take(part: Comparison): void {
+    this.observations.push(...part.observations);
+    for (const [what, count] of part.explained) this.#count(what, count);
+    part.mask.forEach((byte, i) => {
+      if (byte === 0) this.mask[i] = 0;
+    });
+    this.choices.learn([...part.choices.all].map(([what, value]) => ({ what, value })));
+  }
+
+  #count(what: string, count: number): void {
+    this.explained.set(what, (this.explained.get(what) ?? 0) + count);
+  }
+
+  #accept(place: RewrittenPlace, found: Explanation): void {
     this.observations.push(...found.observations);
-    this.explained.set(found.what, (this.explained.get(found.what) ?? 0) + 1);
+    this.#count(found.what, 1);
     if (isMutable(place, this.#run[place.offset])) {
       this.mask.fill(0, place.offset, place.offset + place.length);
     }
-    return true;
   }
 }
 
@@ -183,13 +225,16 @@ export function compareSection(
   places: readonly RewrittenPlace[],
   base: Address,
   live: LiveValues,
+  choices: BootChoices,
   isPlausible: Plausible,
 ): SectionMatch | SectionDifference {
   const run = live.read(base, section.size);
-  const comparison = new Comparison(object, section, base, run, live, isPlausible);
-  if (comparison.span({ from: 0, to: section.size }, placesOfSection(places, section))) {
+  const comparison = new Comparison(object, section, base, run, live, choices.fork(), isPlausible);
+  // At rest nothing has been rewritten yet: every place is as objtool left it.
+  const rewritten = live.isRunning ? placesOfSection(places, section) : [];
+  if (comparison.span({ from: 0, to: section.size }, rewritten)) {
     const { observations, explained, mask } = comparison;
-    return { kind: 'match', observations, explained, run, mask };
+    return { kind: 'match', observations, explained, run, mask, choices: comparison.choices };
   }
   return comparison.difference ?? { kind: 'difference', offset: 0, place: undefined };
 }

@@ -2,12 +2,25 @@
  * Each kind of place: what the kernel may have made of it is accepted, and named; anything else is not.
  */
 import { describe, expect, it } from 'vitest';
-import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
+import {
+  buildObject,
+  type ObjectRecord,
+  type RelocationRecord,
+  type SectionRecord,
+} from '../../test/support/elf-builder.ts';
 import type { Boot, FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
 import { branch } from '../../test/support/kernel-code.ts';
 import { type UnitName, units } from '../../test/support/place-units.ts';
-import { addresses, paravirt, pvOps, smallKernel, staticCallKey } from '../../test/support/small-kernel.ts';
+import {
+  addresses,
+  bpfTrampoline,
+  ftraceTrampoline,
+  paravirt,
+  pvOps,
+  smallKernel,
+  staticCallKey,
+} from '../../test/support/small-kernel.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
 import { matchUnit } from './match-unit.ts';
 
@@ -51,7 +64,13 @@ describe('legal contents', () => {
   it.each<readonly [string, UnitName, Boot, string]>([
     ['ftrace off', 'fentry', {}, 'fentry: nop'],
     ['ftrace on', 'fentry', { traced: addresses.ftrace_caller }, 'fentry: traced'],
-    ['a trampoline of ftrace', 'fentry', { traced: 0xffffffffc0123000n }, 'fentry: traced'],
+    ['a trampoline of ftrace', 'fentry', { traced: ftraceTrampoline }, 'fentry: trampoline of ftrace'],
+    [
+      'a BPF program attached',
+      'fentry',
+      { traced: bpfTrampoline },
+      'fentry: trampoline of bpf_trampoline_6442',
+    ],
     ['no return thunk', 'return', {}, 'return: plain'],
     ['the return thunk in force', 'return', { returns: 'thunk' }, 'return: thunk'],
     ['retpoline', 'call', {}, 'retpoline: thunk'],
@@ -233,6 +252,23 @@ describe('illegal contents', () => {
     expect(match()).toBe('f+2 retpoline');
   });
 
+  it('an ITS thunk where none would be made', () => {
+    const { kernel, match } = boot('jmp', { retpolines: 'its' });
+    const target = at + 5n + BigInt(Buffer.from(kernel.read(toAddress(at), 5)).readInt32LE(1));
+    const lower = kernel.map(0xffffffffc0a00000n, kernel.read(toAddress(target), 3));
+    kernel.write(at, branch(0xe9, at, lower));
+    expect(match()).toBe('f+2 retpoline');
+  });
+
+  it('a return where its address asks for the other form', () => {
+    const kernel = smallKernel();
+    kernel.define('its_return_thunk', addresses.srso_return_thunk);
+    const { match } = boot('return', { returns: 'thunk' }, kernel);
+    expect(match()).toBe('return: ITS thunk');
+    kernel.write(at, hexBytes('c3 cc cc cc cc'));
+    expect(match()).toBe('f+2 return');
+  });
+
   it('any single byte of a place, changed', () => {
     for (const name of Object.keys(units).filter(isUnitName)) {
       const { kernel, loaded, match } = boot(name);
@@ -246,6 +282,75 @@ describe('illegal contents', () => {
       }
       expect(match(), name).not.toMatch(/^f\+/);
     }
+  });
+});
+
+/** The unit with its place twice, one behind the other. */
+function doubled(record: ObjectRecord, length: number): ObjectRecord {
+  const copied = Object.entries(record.sections).map(([name, section]): [string, SectionRecord] => {
+    const bytes = [...(section.bytes ?? [])];
+    if (name === '.altinstr_replacement') return [name, section];
+    const isText = name === '.text';
+    const shift = isText ? length : bytes.length;
+    const again = (section.relocations ?? []).map(
+      ([offset, type, symbol, addend = 0]): RelocationRecord => [
+        offset + shift,
+        type,
+        symbol,
+        symbol === '.text' ? addend + length : addend,
+      ],
+    );
+    const twice = isText ? [...bytes.slice(0, 2 + length), ...bytes.slice(2)] : [...bytes, ...bytes];
+    return [name, { ...section, bytes: twice, relocations: [...(section.relocations ?? []), ...again] }];
+  });
+  const f = { section: '.text', type: 'func', size: 3 + 2 * length } as const;
+  return { sections: Object.fromEntries(copied), symbols: { ...record.symbols, f } };
+}
+
+describe('what the kernel chose when it booted is one choice', () => {
+  it.each<readonly [string, UnitName, number, Boot, Boot]>([
+    ['a feature on and off', 'altCall', 5, { features: [20] }, {}],
+    ['a feature off and on', 'altCall', 5, {}, { features: [20] }],
+    ['returns plain and through a thunk', 'return', 5, {}, { returns: 'thunk' }],
+    ['indirect branches with and without a thunk', 'call', 5, {}, { retpolines: 'indirect' }],
+    ['with and without a fence', 'callLong', 6, { retpolines: 'lfence' }, { retpolines: 'indirect' }],
+  ])('not %s', (_, name, length, one, other) => {
+    const object = buildObject(doubled(units[name], length));
+    const [kernel, second] = [smallKernel(), smallKernel()];
+    const at = kernel.load(object, { '.text': TEXT }, one).at('f', 2 + length);
+    second.load(object, { '.text': TEXT }, other);
+    expect(matchUnit(object, kernel).kind).toBe('match');
+    kernel.write(at, [...second.read(at, length)]);
+    expect(matchUnit(object, kernel)).toMatchObject({
+      kind: 'mismatch',
+      mismatch: { kind: 'code', offset: 2 + length, place: expect.stringMatching(/./) },
+    });
+  });
+
+  it('where an alternative is the same bytes as the original, the code tells nothing', () => {
+    const same = buildObject(doubled(units.altSame, 5));
+    const kernel = smallKernel();
+    kernel.load(same, { '.text': TEXT }, { features: [20] });
+    expect(matchUnit(same, kernel).kind).toBe('match');
+  });
+});
+
+describe('a kernel at rest', () => {
+  const at = TEXT + 2n;
+
+  it.each(Object.keys(units).filter(isUnitName))('has every place as it was linked: %s', (name) => {
+    const kernel = smallKernel();
+    kernel.isRunning = false;
+    const { match } = boot(name, {}, kernel);
+    expect(match()).toBe('');
+  });
+
+  it('has nothing that only a running kernel writes', () => {
+    const kernel = smallKernel();
+    kernel.isRunning = false;
+    const { match } = boot('fentry', {}, kernel);
+    kernel.write(at, hexBytes('0f 1f 44 00 00'));
+    expect(match()).toMatch(/^f\+2 fixed code|^symbol/);
   });
 });
 

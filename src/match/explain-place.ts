@@ -18,6 +18,7 @@ import type {
   StaticCallPlace,
 } from '../kernel/tables/rewritten-place.ts';
 import { isNopSequence } from '../x86/nops.ts';
+import type { Choice } from './boot-choices.ts';
 import type { LiveValues } from './live-values.ts';
 import { compareVariant, type Observation } from './variant.ts';
 
@@ -41,6 +42,8 @@ export interface Explanation {
   readonly what: string;
   /** Symbol values that the content shows, where it shows any. */
   readonly observations: readonly Observation[];
+  /** What the kernel must have chosen to write this. */
+  readonly choices: readonly Choice[];
 }
 
 interface Context {
@@ -66,8 +69,8 @@ function rel32(run: Uint8Array, offset: number, at: Address): Address {
   return addressAt(at, 4 + view.getInt32(0, true));
 }
 
-function explained(what: string): Explanation {
-  return { what, observations: [] };
+function explained(what: string, ...choices: readonly Choice[]): Explanation {
+  return { what, observations: [], choices };
 }
 
 /** ftrace_make_nop(), ftrace_make_call(): a nop, or a call to ftrace or one of its trampolines. */
@@ -75,27 +78,48 @@ function explainFentry({ live, run, at }: Context, offset: number): Explanation 
   if (startsWith(run, offset, NOP5)) return explained('fentry: nop');
   if (run[offset] !== CALL) return undefined;
   const target = rel32(run, offset + 1, addressAt(at, 1));
-  const isTrampoline = target >= MODULES_START && target < MODULES_END;
   const names = ['ftrace_caller', 'ftrace_regs_caller', '__fentry__'];
-  if (isTrampoline || names.some((name) => live.address(name) === target)) return explained('fentry: traced');
-  return undefined;
+  if (names.some((name) => live.address(name) === target)) return explained('fentry: traced');
+  const owner = live.trampolineOwner(target);
+  return owner === undefined ? undefined : explained(`fentry: trampoline of ${owner}`);
 }
 
-/** apply_returns(), patch_return(): with ITS it depends on the address which of the two it is. */
+const UPPER_HALF = 0x20n;
+
+/** Whether a byte lies in the lower half of its cache line, where ITS makes branches unsafe. */
+function inLowerHalf(address: bigint): boolean {
+  return (address & UPPER_HALF) === 0n;
+}
+
+/**
+ * apply_returns(), patch_return(): one form everywhere, but for its_return_thunk: where it is in force, only
+ * returns in the lower half of a cache line go there (cpu_wants_rethunk_at()).
+ */
 function explainReturn(place: ReturnPlace, context: Context, offset: number): Explanation | undefined {
   const { live, run, at } = context;
+  const thunk = live.returnThunk();
+  const dependsOnAddress = thunk === live.address('its_return_thunk');
   if (run[offset] === RET && onlyInt3(run, offset + 1, offset + place.length)) {
-    return explained('return: plain');
+    if (!dependsOnAddress) return explained('return: plain', { what: 'returns', value: 'plain' });
+    return inLowerHalf(at) ? undefined : explained('return: plain');
   }
   if (run[offset] !== JMP || !onlyInt3(run, offset + 5, offset + place.length)) return undefined;
-  const target = rel32(run, offset + 1, addressAt(at, 1));
-  return target === live.returnThunk() ? explained('return: thunk') : undefined;
+  if (rel32(run, offset + 1, addressAt(at, 1)) !== thunk) return undefined;
+  if (!dependsOnAddress) return explained('return: thunk', { what: 'returns', value: 'thunk' });
+  return inLowerHalf(at) ? explained('return: ITS thunk') : undefined;
 }
 
+/** its_init_thunk(): the branch itself, in the upper half of a cache line (its_allocate_thunk()). */
 function isItsThunk(live: LiveValues, target: Address, register: number): boolean {
   const bytes = register >= 8 ? [0x41, 0xff, 0xe0 + register - 8, INT3] : [0xff, 0xe0 + register, INT3];
   const found = live.readIfMapped(target, bytes.length);
-  return found !== undefined && startsWith(found, 0, bytes);
+  return (
+    found !== undefined &&
+    startsWith(found, 0, bytes) &&
+    !inLowerHalf(addressAt(target, bytes.length - 2)) &&
+    target >= MODULES_START &&
+    target < MODULES_END
+  );
 }
 
 function indirectBranch(form: 'call' | 'jmp', register: number): readonly number[] {
@@ -103,7 +127,11 @@ function indirectBranch(form: 'call' | 'jmp', register: number): readonly number
   return register >= 8 ? [0x41, 0xff, modrm] : [0xff, modrm];
 }
 
-/** apply_retpolines(), patch_retpoline(): left alone, or the indirect branch itself, or an ITS thunk. */
+/**
+ * apply_retpolines(), patch_retpoline(): left alone, or the indirect branch itself; where that would end in the
+ * lower half of a cache line on a CPU with ITS, a branch to a thunk made for it
+ * (cpu_wants_indirect_its_thunk_at()).
+ */
 function explainRetpoline(place: RetpolinePlace, context: Context, offset: number): Explanation | undefined {
   const { live, run, at } = context;
   const { form, register, length } = place;
@@ -112,10 +140,13 @@ function explainRetpoline(place: RetpolinePlace, context: Context, offset: numbe
   const opcode = form === 'jcc' ? [0x0f, 0x80 + condition] : [form === 'call' ? CALL : JMP];
   const prefixes = Array.from({ length: length - opcode.length - 4 }, () => CS_PREFIX);
   const displacement = length - 4;
+  const byThunk: Choice = { what: 'indirect branches', value: 'thunk' };
+  const direct: Choice = { what: 'indirect branches', value: 'direct' };
+  const its = (value: 'on' | 'off'): Choice => ({ what: 'ITS', value });
   if (startsWith(run, offset, [...prefixes, ...opcode])) {
     const target = rel32(run, offset + displacement, addressAt(at, displacement));
-    if (target === live.indirectThunk(register)) return explained('retpoline: thunk');
-    if (isItsThunk(live, target, register)) return explained('retpoline: ITS thunk');
+    if (target === live.indirectThunk(register)) return explained('retpoline: thunk', byThunk);
+    if (isItsThunk(live, target, register)) return explained('retpoline: ITS thunk', direct, its('on'));
     return undefined;
   }
   let i = offset;
@@ -129,9 +160,25 @@ function explainRetpoline(place: RetpolinePlace, context: Context, offset: numbe
   const branch = indirectBranch(form === 'call' ? 'call' : 'jmp', register);
   if (!startsWith(run, i, branch)) return undefined;
   i += branch.length;
+  const isUnsafe = inLowerHalf(addressAt(at, i - 1 - offset));
   if (form !== 'call' && i < offset + length && run[i] === INT3) i += 1;
   if (!isNopSequence(run.subarray(i, offset + length))) return undefined;
-  return explained(fenced ? 'retpoline: lfence' : 'retpoline: indirect branch');
+  return explained(
+    fenced ? 'retpoline: lfence' : 'retpoline: indirect branch',
+    direct,
+    { what: 'lfence before indirect branches', value: fenced ? 'on' : 'off' },
+    ...(isUnsafe ? [its('off')] : []),
+  );
+}
+
+/** A feature by word and bit, as arch/x86/include/asm/cpufeatures.h writes it: `9*32+18`. */
+function featureName({ feature }: AlternativePlace): string {
+  return `${feature >> 5}*32+${feature & 31}`;
+}
+
+/** What taking this alternative, or not, says about its feature. */
+export function alternativeChoice(place: AlternativePlace, taken: boolean): Choice {
+  return { what: `feature ${featureName(place)}`, value: taken === place.negated ? 'off' : 'on' };
 }
 
 /** apply_alternatives(): one replacement, its leading call or jump moved, then nops. */
@@ -142,8 +189,8 @@ function explainAlternative(
 ): Explanation | undefined {
   const { object, run, at } = context;
   const { bytes, relocations } = place.replacement;
-  const feature = `${place.feature >> 5}*32+${place.feature & 31}`;
-  const what = `alternative: ${place.negated ? 'no ' : ''}feature ${feature}`;
+  const what = `alternative: ${place.negated ? 'no ' : ''}feature ${featureName(place)}`;
+  const choices = [alternativeChoice(place, true)];
   // recompute_jump(): a five-byte jump may have become a short one.
   if (bytes.length === 5 && bytes[0] === JMP && run[offset] === JMP_SHORT) {
     const relocation = relocations[0];
@@ -153,12 +200,12 @@ function explainAlternative(
     const displacement = ((run[offset + 1] ?? 0) << 24) >> 24;
     const target = addressAt(at, 2 + displacement);
     const value = addressAt(target, -(relocation.addend + 4));
-    return { what, observations: [{ relocation, value, place: addressAt(at, 1) }] };
+    return { what, observations: [{ relocation, value, place: addressAt(at, 1) }], choices };
   }
   // Other PC-relative fields are not moved by 6.1, so no kernel code has them.
   const template = { bytes, relocations, path: object.path };
   const observations = compareVariant(template, run, offset, place.length, at);
-  return observations === undefined ? undefined : { what, observations };
+  return observations === undefined ? undefined : { what, observations, choices };
 }
 
 /** apply_paravirt(), paravirt_patch(): a direct call of the live operation, or nothing. */

@@ -11,7 +11,7 @@ import { hex } from '../diagnostics/hex.ts';
 import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_SECTION } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
-import { type Kernel, type KernelSymbol, readIfMapped } from '../kernel/kernel.ts';
+import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
 import type { SymbolMismatch } from './mismatch.ts';
 import { isPcRelative } from './relocation-value.ts';
 import type { Observation } from './variant.ts';
@@ -50,11 +50,6 @@ export class LearnedValues {
     return this.#kernel.describe(at) ?? hex(at);
   }
 
-  /** Built-in code refers to nothing in a module, so a module's symbol of the same name explains nothing. */
-  #builtIn(name: string): readonly KernelSymbol[] {
-    return this.#kernel.named(name).filter((each) => each.module === undefined);
-  }
-
   /** Takes a section's base as known, from an anchor or a reference. */
   learnBase(section: SectionIndex, base: Address): SymbolMismatch | undefined {
     const known = this.bases.get(section);
@@ -90,7 +85,7 @@ export class LearnedValues {
       if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
       if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
     }
-    return this.#builtIn(symbol.name).some((each) => each.address === value);
+    return this.#kernel.named(symbol.name).some((each) => each.address === value);
   }
 
   learn({ relocation, value }: Observation): SymbolMismatch | undefined {
@@ -98,7 +93,8 @@ export class LearnedValues {
     if (symbol === undefined) return undefined;
     if (typeof symbol.place !== 'number') {
       // `if (optional_function) optional_function()`, and the kernel does not have it.
-      const isAbsent = symbol.binding === STB_WEAK && value === 0n && this.#builtIn(symbol.name).length === 0;
+      const isAbsent =
+        symbol.binding === STB_WEAK && value === 0n && this.#kernel.named(symbol.name).length === 0;
       return isAbsent ? undefined : this.#learnNamed(symbol.name, value);
     }
     const section = this.#object.sections[symbol.place];
@@ -123,7 +119,7 @@ export class LearnedValues {
       const section = typeof symbol.place === 'number' ? this.#object.sections[symbol.place] : undefined;
       const base = section === undefined ? undefined : this.bases.get(section.index);
       if (section === undefined || base === undefined) continue;
-      const candidates = this.#builtIn(symbol.name);
+      const candidates = this.#kernel.named(symbol.name);
       const at = addressAt(base, symbol.value);
       if (candidates.some((each) => each.address === at)) continue;
       const expected =
@@ -139,7 +135,7 @@ export class LearnedValues {
     if (known !== undefined) {
       return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
     }
-    const candidates = this.#builtIn(name);
+    const candidates = this.#kernel.named(name);
     if (candidates.length === 0) {
       return this.#mismatch(name, this.#describe(value), 'a symbol that kallsyms lists', 'failed_to_find');
     }

@@ -35,9 +35,13 @@ export class LiveValues {
     this.#kernel = kernel;
   }
 
+  get isRunning(): boolean {
+    return this.#kernel.isRunning;
+  }
+
   /** The only built-in symbol of this name; undefined if there is none, or more than one. */
   address(name: string): Address | undefined {
-    const builtIn = this.#kernel.named(name).filter((symbol) => symbol.module === undefined);
+    const builtIn = this.#kernel.named(name);
     const first = builtIn[0];
     return builtIn.length === 1 ? first?.address : undefined;
   }
@@ -71,6 +75,17 @@ export class LiveValues {
     return this.pointerAt(addressAt(this.required('pv_ops'), type * 8));
   }
 
+  /**
+   * Whose trampoline starts at an address outside the kernel's image. Those of ftrace and BPF are in
+   * kallsyms, under names of their own (`[__builtin__ftrace]`, `[bpf]`).
+   */
+  trampolineOwner(at: Address): string | undefined {
+    const made = this.#kernel.named('ftrace_trampoline', '__builtin__ftrace');
+    if (made.some((each) => each.address === at)) return 'ftrace';
+    const name = this.#kernel.describe(at) ?? '';
+    return /^bpf_trampoline_\w+$/.test(name) ? name : undefined;
+  }
+
   /** `__x86_indirect_thunk_REG` by the register's number. */
   indirectThunk(register: number): Address | undefined {
     return this.address(`__x86_indirect_thunk_${registers[register] ?? ''}`);
@@ -88,5 +103,6 @@ export class LiveValues {
   /** Forget what was read, before a mismatch is believed: the kernel may have changed it meanwhile. */
   forget(): void {
     this.#pointers.clear();
+    this.#kernel.refresh();
   }
 }

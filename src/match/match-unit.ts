@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import { anchorsOf, functionsOf } from './anchor.ts';
+import { BootChoices } from './boot-choices.ts';
 import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
 import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
@@ -116,6 +117,7 @@ function tryBases(
   places: readonly RewrittenPlace[],
   bases: readonly Address[],
   live: LiveValues,
+  choices: BootChoices,
   learned: LearnedValues,
 ): readonly Tried[] {
   let tried: readonly Tried[] = [];
@@ -127,7 +129,7 @@ function tryBases(
     tried = bases.map((base) => {
       const isPlausible = (observation: Observation): boolean =>
         learned.isPlausible(observation, { section: section.index, base });
-      return { base, result: compareSection(object, section, places, base, live, isPlausible) };
+      return { base, result: compareSection(object, section, places, base, live, choices, isPlausible) };
     });
     if (tried.some(({ result }) => result.kind === 'match')) break;
   }
@@ -189,6 +191,7 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
   const places = rewrittenPlaces(object);
   const text = new Map<SectionIndex, MatchedText>();
   const explained = new Map<string, number>();
+  let choices = new BootChoices();
   let compared = 0;
 
   for (const section of inMatchingOrder(object)) {
@@ -196,7 +199,7 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
     if (!agrees && learned.bases.has(section.index) && missing === undefined) {
       return symbolMismatch(object, section.name, 'references to another place than its functions', TOGETHER);
     }
-    const tried = tryBases(object, section, places, bases, live, learned);
+    const tried = tryBases(object, section, places, bases, live, choices, learned);
     const matches = tried.filter(({ result }) => result.kind === 'match');
     const [match] = matches;
     if (match === undefined || match.result.kind !== 'match') {
@@ -220,6 +223,7 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
       return symbolMismatch(object, section.name, `${matches.length} places that match`, 'exactly one');
     }
     const { observations, run, mask } = match.result;
+    ({ choices } = match.result);
     const conflict =
       learned.learnBase(section.index, match.base) ??
       observations.map((each) => learned.learn(each)).find((each) => each !== undefined);

@@ -68,12 +68,19 @@ interface Region {
 
 export class FakeKernel implements Kernel {
   readonly release = '6.1.0-fake';
+  /** Not, for one that is loaded but has not booted. */
+  isRunning = true;
   readonly loadedModules: LoadedModule[] = [];
   /** Names asked for before matching, in order. */
   readonly prefetched: string[] = [];
   readonly #regions: Region[] = [];
   readonly #symbols: KernelSymbol[] = [];
-  #next = { text: 0xffffffff81000000n, data: 0xffffffff82000000n, percpu: 0x1c000n };
+  #next = {
+    text: 0xffffffff81000000n,
+    data: 0xffffffff82000000n,
+    percpu: 0x1c000n,
+    thunk: 0xffffffffc0900020n,
+  };
 
   read(at: Address, size: number): Uint8Array {
     return Uint8Array.from(this.#slice(at, size));
@@ -115,8 +122,12 @@ export class FakeKernel implements Kernel {
     this.prefetched.push(...names);
   }
 
-  named(name: string): readonly KernelSymbol[] {
-    return this.#symbols.filter((each) => each.name === name);
+  named(name: string, module?: string): readonly KernelSymbol[] {
+    return this.#symbols.filter((each) => each.name === name && each.module === module);
+  }
+
+  refresh(): void {
+    // Nothing is remembered.
   }
 
   describe(at: Address): string | undefined {
@@ -136,7 +147,7 @@ export class FakeKernel implements Kernel {
         this.#relocate(object, placed, base, relocation);
       }
     }
-    this.#boot(object, placed, boot);
+    if (this.isRunning) this.#boot(object, placed, boot);
     const base = (name: string): Address => {
       const section = object.sections.find((each) => each.name === name);
       const found = section === undefined ? undefined : placed.get(section.index);
@@ -216,7 +227,7 @@ export class FakeKernel implements Kernel {
   }
 
   #external(name: string): bigint {
-    const found = this.named(name).find((each) => each.module === undefined);
+    const [found] = this.named(name);
     if (found === undefined) throw new Error(`undefined reference to ${name}`);
     return found.address;
   }
@@ -289,7 +300,7 @@ export class FakeKernel implements Kernel {
         return boot.returns === 'thunk' ? branch(0xe9, at, this.#pointerAt('x86_return_thunk')) : plainReturn;
       case 'retpoline':
         return retpolineBytes(place, at, this.read(at, 2), boot.retpolines ?? 'thunk', (thunk) =>
-          this.#mapNext(thunk),
+          this.#mapThunk(thunk),
         );
       case 'paravirt': {
         const target = this.#pointerAt('pv_ops', place.type * 8);
@@ -343,6 +354,13 @@ export class FakeKernel implements Kernel {
       case 'endbr':
         return [];
     }
+  }
+
+  /** its_allocate_thunk(): in the upper half of a cache line, among modules. */
+  #mapThunk(bytes: readonly number[]): Address {
+    const start = this.#next.thunk;
+    this.#next = { ...this.#next, thunk: start + 64n };
+    return this.map(start, bytes);
   }
 
   #mapNext(bytes: readonly number[]): Address {

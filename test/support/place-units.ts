@@ -79,6 +79,8 @@ export const units = {
       { feature: 20, bytes: 'e8 00 00 00 00', relocations: [[1, 'PLT32', 'memcpy_fast', -4]] },
     ]),
   ),
+  /** An alternative that is no other than the original. */
+  altSame: unit('0f 1f 44 00 00', [], alternatives(5, [{ feature: 20, bytes: '0f 1f 44 00 00' }])),
   /** alternative("", "stac", 20), and a longer one with a lfence: padded */
   altPadded: unit(
     '0f ae f0 90 90 90',

@@ -20,6 +20,10 @@ export const addresses = {
   key: 0xffffffff82f00100n,
 } as const;
 
+/** Made while it runs. */
+export const ftraceTrampoline = 0xffffffffc0123000n;
+export const bpfTrampoline = 0xffffffffc0125000n;
+
 export const pvOps = 0xffffffff82f10000n;
 /** Index of an operation in pv_ops. */
 export const paravirt = { call: 1, nop: 2, missing: 3 } as const;
@@ -36,6 +40,8 @@ export interface SmallKernelOptions {
 export function smallKernel(options: SmallKernelOptions = {}): FakeKernel {
   const kernel = new FakeKernel();
   for (const [name, address] of Object.entries(addresses)) kernel.define(name, address);
+  kernel.define('ftrace_trampoline', ftraceTrampoline, 't', '__builtin__ftrace');
+  kernel.define('bpf_trampoline_6442', bpfTrampoline, 't', 'bpf');
   registers.forEach((register, i) => {
     kernel.define(`__x86_indirect_thunk_${register}`, 0xffffffff81f05000n + BigInt(i) * 0x20n);
   });
