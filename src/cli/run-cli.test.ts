@@ -136,7 +136,7 @@ describe('usage errors', () => {
     ['debian', '--json'],
     ['debian', 'diff', '--json'],
     ['create', '-x'],
-    ['check'],
+    ['inspect'],
     ['inspect'],
     ['doctor'],
   ])('%j is unknown: exit 64', async (argv) => {

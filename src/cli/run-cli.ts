@@ -20,6 +20,7 @@ import {
 import { BusyError, InternalError, UsageError } from '../diagnostics/error.ts';
 import { asKspliceError, errorJson, errorText } from '../report/error-text.ts';
 import { applyCommand } from './apply-command.ts';
+import { checkCommand } from './check-command.ts';
 import type { CliContext } from './command.ts';
 import { createCommand } from './create-command.ts';
 import { debianCommands } from './debian-command.ts';
@@ -29,33 +30,35 @@ import { argumentError, unknownCommand } from './usage-error.ts';
 import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
-const root: RouteMap<CliContext> = buildRouteMap<'create' | 'apply' | 'undo' | 'view' | 'debian', CliContext>(
-  {
-    routes: {
-      create: createCommand,
-      apply: applyCommand,
-      undo: undoCommand,
-      view: viewCommand,
-      debian: debianCommands,
-    },
-    docs: {
-      brief: 'Updates a running Linux kernel without a reboot',
-      fullDescription: [
-        'Ksplice updates a running Linux kernel without a reboot: it makes an update from a source patch, proves that it fits',
-        'the kernel in memory, and switches over in well under a millisecond.',
-        '',
-        'EXIT STATUS',
-        '  0 done; 2 refused (understood, and not safe); 3 no change; 4 the kernel does not match; 5 busy (try again);',
-        '  64 usage; 65 malformed input; 69 something needed is missing; 70 a bug in ksplice; 130, 143 interrupted',
-        '',
-        'EXAMPLE',
-        '  ksplice create --patch fix.patch --id fix',
-        '  sudo ksplice apply fix.ksplice',
-        '  sudo ksplice undo fix',
-      ].join('\n'),
-    },
+const root: RouteMap<CliContext> = buildRouteMap<
+  'create' | 'check' | 'apply' | 'undo' | 'view' | 'debian',
+  CliContext
+>({
+  routes: {
+    create: createCommand,
+    check: checkCommand,
+    apply: applyCommand,
+    undo: undoCommand,
+    view: viewCommand,
+    debian: debianCommands,
   },
-);
+  docs: {
+    brief: 'Updates a running Linux kernel without a reboot',
+    fullDescription: [
+      'Ksplice updates a running Linux kernel without a reboot: it makes an update from a source patch, proves that it fits',
+      'the kernel in memory, and switches over in well under a millisecond.',
+      '',
+      'EXIT STATUS',
+      '  0 done; 2 refused (understood, and not safe); 3 no change; 4 the kernel does not match; 5 busy (try again);',
+      '  64 usage; 65 malformed input; 69 something needed is missing; 70 a bug in ksplice; 130, 143 interrupted',
+      '',
+      'EXAMPLE',
+      '  ksplice create --patch fix.patch --id fix',
+      '  sudo ksplice apply fix.ksplice',
+      '  sudo ksplice undo fix',
+    ].join('\n'),
+  },
+});
 
 /** Runs the command that `argv` (without node and script) asks for; returns the exit status. */
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'patch_does_not_apply'
   | 'compile_failed'
   | 'malformed_object'
+  | 'malformed_image'
   | 'malformed_update'
   // understood, and not safe
   | 'refused'

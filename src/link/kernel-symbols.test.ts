@@ -120,6 +120,7 @@ describe('in a matched unit', () => {
     ]),
     values: new Map([['printk', toAddress(0xffffffff81e00000n)]]),
     explained: new Map(),
+    choices: new Map(),
     compared: 2,
   };
 

@@ -6,10 +6,11 @@
  * next run finds what is left (`recover`) and either says that the update is applied or starts again.
  */
 import { MatchError, RefusedError } from '../diagnostics/error.ts';
-import type { Address } from '../kernel/address.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
-import { type LinkedModule, linkUpdate } from '../link/link-update.ts';
+import { linkMatched } from '../link/link-matched.ts';
+import type { UpdateObjects } from '../link/update-objects.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
+import { identityDifference } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
 import { abortError } from './abort-cause.ts';
 import type { LiveContext } from './context.ts';
@@ -23,7 +24,6 @@ import {
   stageOf,
   timingOf,
 } from './core-sysfs.ts';
-import { identityDifference, runningIdentity } from './identity.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
 import {
@@ -36,7 +36,8 @@ import {
 import { livepatchOwner } from './livepatch-owner.ts';
 import { matchUpdate } from './match-update.ts';
 import { pinOwners } from './pin-owners.ts';
-import type { PreparedUpdate, UpdateObjects } from './prepare-updates.ts';
+import type { PreparedUpdate } from './prepare-updates.ts';
+import { runningIdentity } from './running-identity.ts';
 
 /** The passes by name, in order: the list of docs/safety.md. */
 export const applyPasses = [
@@ -132,26 +133,6 @@ class Application {
     }
   }
 
-  #link(matches: readonly UnitMatch[], core: ReadonlyMap<string, Address>): LinkedModule {
-    const { units } = this.#update;
-    return linkUpdate(
-      {
-        id: this.#id,
-        units: matches.map((match, i) => {
-          const replacement = this.#objects.units[i]?.replacement;
-          const unit = units[i];
-          if (replacement === undefined || unit === undefined) throw new RangeError('units');
-          return { match, replacement, functions: unit.functions, references: unit.references };
-        }),
-        stub: this.#objects.stub,
-        moduleLayoutCrc: this.#update.kernel.moduleLayoutCrc,
-        resident: units.some((unit) => unit.escapes.escapes),
-      },
-      this.#kernel,
-      (name) => core.get(name),
-    );
-  }
-
   #switchOn(): void {
     if (this.#context.debug) setDebug(this.#id);
     const errno = changeStage(this.#id, 'applied');
@@ -198,7 +179,7 @@ class Application {
   }
 
   async #fromCoreToSwitch(): Promise<readonly UnitMatch[]> {
-    const difference = identityDifference(this.#update.kernel, runningIdentity());
+    const difference = identityDifference(this.#update.kernel, runningIdentity(), 'is running');
     if (difference !== undefined) await this.#refuseOtherKernel(difference);
     this.#refuseLivepatched();
 
@@ -215,7 +196,7 @@ class Application {
     const matches = await matchUpdate(this.#objects, this.#kernel, this.#context);
 
     this.#pass('link');
-    const linked = this.#link(matches, core);
+    const linked = linkMatched(this.#update, this.#objects, matches, this.#kernel, (name) => core.get(name));
 
     // The owners of what the module is bound to, before the loader touches any of it.
     this.#pass('pin');

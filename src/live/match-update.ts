@@ -3,10 +3,11 @@
  */
 import { MatchError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { UpdateObjects } from '../link/update-objects.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import { reportMismatch } from '../match/mismatch-report.ts';
+import { RunTables } from '../match/run-tables.ts';
 import type { LiveContext } from './context.ts';
-import type { UpdateObjects } from './prepare-updates.ts';
 
 /** Throws MatchError (exit 4) with function, offset and both disassemblies at the first mismatch. */
 export async function matchUpdate(
@@ -15,9 +16,10 @@ export async function matchUpdate(
   context: LiveContext,
 ): Promise<readonly UnitMatch[]> {
   const matches: UnitMatch[] = [];
+  const tables = new RunTables(kernel);
   for (const { path, pre } of objects.units) {
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel);
+    const result = matchUnit(pre, kernel, tables);
     if (result.kind === 'match') {
       matches.push(result);
       continue;

@@ -2,44 +2,9 @@
  * What can be done before it is this run's turn to change the machine: objects read, and the symbols
  * that they need looked up. Nothing of it depends on what another run does meanwhile.
  */
-import { undefinedNames } from '../elf/bind-symbols.ts';
-import type { ObjectFile } from '../elf/model.ts';
-import { readObject } from '../elf/read-object.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
-import { namesToLink } from '../link/link-update.ts';
-import { namesToLookUp } from '../match/match-unit.ts';
+import { namesOf, readObjects, type UpdateObjects } from '../link/update-objects.ts';
 import type { Update } from '../update/update.ts';
-
-/** The objects of an update, read once. */
-export interface UpdateObjects {
-  readonly units: readonly {
-    readonly path: string;
-    readonly pre: ObjectFile;
-    readonly replacement: ObjectFile;
-  }[];
-  /** Names that the linked core refers to. */
-  readonly coreNames: readonly string[];
-  readonly stub: ObjectFile;
-}
-
-function readObjects(update: Update): UpdateObjects {
-  return {
-    units: update.units.map(({ path, pre, replacement }) => ({
-      path,
-      pre: readObject(pre, path),
-      replacement: readObject(replacement, `${path} (replacement)`),
-    })),
-    coreNames: undefinedNames(update.core, 'core.ko'),
-    stub: readObject(update.stub, 'stub.o'),
-  };
-}
-
-/** Everything that the whole apply asks kallsyms for, so that it is scanned once. */
-function namesOf(objects: UpdateObjects): readonly string[] {
-  const pre = objects.units.map((unit) => unit.pre);
-  const replacements = objects.units.map((unit) => unit.replacement);
-  return [...pre.flatMap(namesToLookUp), ...namesToLink(replacements, objects.stub), ...objects.coreNames];
-}
 
 export interface PreparedUpdate {
   readonly update: Update;

@@ -127,6 +127,10 @@ function indirectBranch(form: 'call' | 'jmp', register: number): readonly number
   return register >= 8 ? [0x41, 0xff, modrm] : [0xff, modrm];
 }
 
+function its(value: 'on' | 'off'): Choice {
+  return { what: 'ITS', value };
+}
+
 /**
  * apply_retpolines(), patch_retpoline(): left alone, or the indirect branch itself; where that would end in the
  * lower half of a cache line on a CPU with ITS, a branch to a thunk made for it
@@ -142,7 +146,6 @@ function explainRetpoline(place: RetpolinePlace, context: Context, offset: numbe
   const displacement = length - 4;
   const byThunk: Choice = { what: 'indirect branches', value: 'thunk' };
   const direct: Choice = { what: 'indirect branches', value: 'direct' };
-  const its = (value: 'on' | 'off'): Choice => ({ what: 'ITS', value });
   if (startsWith(run, offset, [...prefixes, ...opcode])) {
     const target = rel32(run, offset + displacement, addressAt(at, displacement));
     if (target === live.indirectThunk(register)) return explained('retpoline: thunk', byThunk);
@@ -200,7 +203,7 @@ function explainAlternative(
     const displacement = ((run[offset + 1] ?? 0) << 24) >> 24;
     const target = addressAt(at, 2 + displacement);
     const value = addressAt(target, -(relocation.addend + 4));
-    return { what, observations: [{ relocation, value, place: addressAt(at, 1) }], choices };
+    return { what, observations: [{ relocation, value, place: addressAt(at, 1), isDatum: false }], choices };
   }
   // Other PC-relative fields are not moved by 6.1, so no kernel code has them.
   const template = { bytes, relocations, path: object.path };

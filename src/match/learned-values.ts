@@ -70,25 +70,24 @@ export class LearnedValues {
    * Whether what a reference shows agrees with all that is known; learns nothing from it. `here`: the section
    * that is being compared, and where.
    */
-  isPlausible({ relocation, value }: Observation, here: { section: SectionIndex; base: Address }): boolean {
+  isPlausible(observation: Observation, here?: { section: SectionIndex; base: Address }): boolean {
+    const { relocation, value } = observation;
     const symbol = this.#object.symbols[relocation.symbol];
     if (symbol === undefined) return false;
     const section = typeof symbol.place === 'number' ? this.#object.sections[symbol.place] : undefined;
     if (section !== undefined && (section.flags & SHF_MERGE) !== 0) {
-      return (
-        this.#compareContents(symbol, section, value, relocation.addend, isPcRelative(relocation)) ===
-        undefined
-      );
+      return this.#compareContents(symbol, section, observation) === undefined;
     }
     if (section !== undefined && symbol.binding !== STB_WEAK) {
-      const known = section.index === here.section ? here.base : this.bases.get(section.index);
+      const known = section.index === here?.section ? here.base : this.bases.get(section.index);
       if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
       if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
     }
     return this.#kernel.named(symbol.name).some((each) => each.address === value);
   }
 
-  learn({ relocation, value }: Observation): SymbolMismatch | undefined {
+  learn(observation: Observation): SymbolMismatch | undefined {
+    const { relocation, value } = observation;
     const symbol = this.#object.symbols[relocation.symbol];
     if (symbol === undefined) return undefined;
     if (typeof symbol.place !== 'number') {
@@ -100,7 +99,7 @@ export class LearnedValues {
     const section = this.#object.sections[symbol.place];
     if (section === undefined) return undefined;
     if ((section.flags & SHF_MERGE) !== 0) {
-      return this.#compareContents(symbol, section, value, relocation.addend, isPcRelative(relocation));
+      return this.#compareContents(symbol, section, observation);
     }
     // A strong definition elsewhere may have the name; then nothing refers to the body here.
     if (symbol.binding === STB_WEAK) return this.#learnNamed(symbol.name, value);
@@ -147,17 +146,16 @@ export class LearnedValues {
   }
 
   /**
-   * With a section symbol the addend belongs to the position in the section (for a PC-relative field,
-   * less the 4 bytes from the field to the next instruction); a label of its own has the position.
+   * With a section symbol the addend belongs to the position in the section (for a PC-relative field of an
+   * instruction, less the 4 bytes from there to the next one); a label of its own has the position.
    */
   #compareContents(
     symbol: ElfSymbol,
     section: Section,
-    value: Address,
-    addend: number,
-    pcRelative: boolean,
+    { relocation, value, isDatum }: Observation,
   ): SymbolMismatch | undefined {
-    const shift = symbol.type === STT_SECTION ? addend + (pcRelative ? 4 : 0) : 0;
+    const toNext = isPcRelative(relocation) && !isDatum ? 4 : 0;
+    const shift = symbol.type === STT_SECTION ? relocation.addend + toNext : 0;
     const offset = Number(symbol.value) + shift;
     const at = addressAt(value, shift);
     const key = `${section.index}:${offset}:${at}`;

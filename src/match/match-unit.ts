@@ -15,10 +15,13 @@ import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import { anchorsOf, functionsOf } from './anchor.ts';
 import { BootChoices } from './boot-choices.ts';
+import { compareExports, compareReadOnlyData, exportNames } from './compare-data.ts';
 import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
+import { TableComparison } from './compare-tables.ts';
 import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
-import type { CodeMismatch, Mismatch } from './mismatch.ts';
+import type { CodeMismatch, Mismatch, SymbolMismatch } from './mismatch.ts';
+import { RunTables, tableNames } from './run-tables.ts';
 import type { Observation } from './variant.ts';
 
 /** A matched text section: its bytes in memory, and which of them may change at any time. */
@@ -37,6 +40,8 @@ export interface UnitMatch {
   /** Run addresses of named symbols, of other units too. */
   readonly values: ReadonlyMap<string, Address>;
   readonly explained: ReadonlyMap<string, number>;
+  /** What the kernel chose when it booted, as this code shows: `feature 3*32+21` is `on`. */
+  readonly choices: ReadonlyMap<string, string>;
   /** Bytes of text compared. */
   readonly compared: number;
 }
@@ -78,7 +83,7 @@ export function namesToLookUp(object: ObjectFile): readonly string[] {
       symbol.name !== '' &&
       (symbol.type === STT_FUNC || symbol.binding !== STB_LOCAL || isFileScopeObject(symbol)),
   );
-  return [...liveNames, ...asked.map(({ name }) => name)];
+  return [...liveNames, ...tableNames, ...exportNames(object), ...asked.map(({ name }) => name)];
 }
 
 function toCodeMismatch(
@@ -183,8 +188,32 @@ function symbolMismatch(object: ObjectFile, name: string, found: string, expecte
   };
 }
 
-/** Compares the whole unit; stops at the first mismatch. */
-export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitMismatch {
+/** The kernel's tables about the matched code, and the constants that it refers to. */
+function compareMeaning(
+  object: ObjectFile,
+  kernel: Kernel,
+  text: ReadonlyMap<SectionIndex, MatchedText>,
+  learned: LearnedValues,
+  tables: RunTables,
+): SymbolMismatch | undefined {
+  const comparison = new TableComparison(object, tables, learned);
+  for (const [index, { base }] of text) {
+    const section = object.sections[index];
+    const mismatch = section === undefined ? undefined : comparison.compare({ section, base });
+    if (mismatch !== undefined) return mismatch;
+  }
+  return compareReadOnlyData(object, kernel, learned) ?? compareExports(object, kernel, learned);
+}
+
+/**
+ * Compares the whole unit; stops at the first mismatch. `tables`: who matches many units lets them share what is
+ * read of the kernel's tables.
+ */
+export function matchUnit(
+  object: ObjectFile,
+  kernel: Kernel,
+  tables: RunTables = new RunTables(kernel),
+): UnitMatch | UnitMismatch {
   kernel.prefetch(namesToLookUp(object));
   const live = new LiveValues(kernel);
   const learned = new LearnedValues(object, kernel);
@@ -233,6 +262,8 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
       explained.set(what, (explained.get(what) ?? 0) + count);
     compared += section.size;
   }
+  const differing = compareMeaning(object, kernel, text, learned, tables);
+  if (differing !== undefined) return { kind: 'mismatch', mismatch: differing };
   const misplaced = learned.checkObjects();
   if (misplaced !== undefined) return { kind: 'mismatch', mismatch: misplaced };
   return {
@@ -242,6 +273,7 @@ export function matchUnit(object: ObjectFile, kernel: Kernel): UnitMatch | UnitM
     bases: learned.bases,
     values: learned.values,
     explained,
+    choices: choices.all,
     compared,
   };
 }

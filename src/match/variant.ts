@@ -13,6 +13,8 @@ export interface Observation {
   readonly value: Address;
   /** Run address of the field. */
   readonly place: Address;
+  /** The field is a datum, and no instruction's: its distance counts from the field itself. */
+  readonly isDatum: boolean;
 }
 
 /** A difference: offset of the first byte that is neither equal nor relocated. */
@@ -25,6 +27,8 @@ export interface Template {
   /** With offsets that count from the first byte of `bytes`, sorted. */
   readonly relocations: readonly Relocation[];
   readonly path: string;
+  /** No code, but a table or a constant. */
+  readonly isData?: boolean;
 }
 
 /**
@@ -43,7 +47,8 @@ export function compareTemplate(
     const relocation = template.relocations[next];
     if (relocation !== undefined && relocation.offset === i) {
       const place = addressAt(at, i);
-      observations.push({ relocation, value: symbolValueFrom(relocation, run, offset + i, place), place });
+      const value = symbolValueFrom(relocation, run, offset + i, place);
+      observations.push({ relocation, value, place, isDatum: template.isData === true });
       i += fieldSize(relocation, template.path);
       next += 1;
       continue;

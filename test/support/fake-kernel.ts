@@ -66,6 +66,27 @@ interface Region {
   readonly bytes: Uint8Array;
 }
 
+interface Loaded {
+  readonly object: ObjectFile;
+  readonly placed: ReadonlyMap<SectionIndex, Address>;
+}
+
+/** An entry of a table, still where its unit has it. */
+interface Entry extends Loaded {
+  readonly section: Section;
+  readonly offset: number;
+  readonly owner: bigint;
+}
+
+/** Tables that ld gathers from all units: section, entry size, name of its bounds. */
+const gathered = [
+  ['__jump_table', 16, '__jump_table'],
+  ['.static_call_sites', 8, 'static_call_sites'],
+  ['__ex_table', 12, '__ex_table'],
+  ['__bug_table', 12, '__bug_table'],
+  ['.orc_unwind_ip', 4, 'orc_unwind_ip'],
+] as const;
+
 export class FakeKernel implements Kernel {
   readonly release = '6.1.0-fake';
   /** Not, for one that is loaded but has not booted. */
@@ -75,6 +96,7 @@ export class FakeKernel implements Kernel {
   readonly prefetched: string[] = [];
   readonly #regions: Region[] = [];
   readonly #symbols: KernelSymbol[] = [];
+  readonly #loaded: Loaded[] = [];
   #next = {
     text: 0xffffffff81000000n,
     data: 0xffffffff82000000n,
@@ -147,6 +169,8 @@ export class FakeKernel implements Kernel {
         this.#relocate(object, placed, base, relocation);
       }
     }
+    this.#loaded.push({ object, placed });
+    this.#gatherTables();
     if (this.isRunning) this.#boot(object, placed, boot);
     const base = (name: string): Address => {
       const section = object.sections.find((each) => each.name === name);
@@ -224,6 +248,60 @@ export class FakeKernel implements Kernel {
     const base = placed.get(section.index);
     // Tables refer to sections that are gone after boot.
     return base === undefined ? addend : base + symbol.value + addend;
+  }
+
+  /** Every table anew, sorted by the code that it is about, with a symbol at both ends. */
+  #gatherTables(): void {
+    for (const [name, size, bounds] of gathered) {
+      const entries = this.#loaded
+        .flatMap((loaded) => this.#entriesOf(loaded, name, size))
+        .toSorted((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
+      const start = this.#mapNext(Array.from({ length: Math.max(entries.length * size, 1) }, () => 0));
+      entries.forEach((entry, i) => {
+        this.#putEntry(entry, addressAt(start, i * size), size);
+      });
+      this.#redefine(`__start_${bounds}`, start);
+      this.#redefine(`__stop_${bounds}`, addressAt(start, entries.length * size));
+      if (name === '.orc_unwind_ip') this.#gatherOrc(entries);
+    }
+  }
+
+  #entriesOf({ object, placed }: Loaded, name: string, size: number): readonly Entry[] {
+    return object.sections
+      .filter((each) => each.name === name)
+      .flatMap((section) =>
+        Array.from({ length: section.size / size }, (_, i): Entry => {
+          const owning = section.relocations.find((each) => each.offset === i * size);
+          const owner = owning === undefined ? 0n : this.#value(object, placed, owning);
+          return { object, placed, section, offset: i * size, owner };
+        }),
+      );
+  }
+
+  #putEntry({ object, placed, section, offset }: Entry, at: Address, size: number): void {
+    this.write(at, [...section.data.subarray(offset, offset + size)]);
+    for (const relocation of section.relocations) {
+      if (relocation.offset < offset || relocation.offset >= offset + size) continue;
+      this.#relocate(object, placed, at, { ...relocation, offset: relocation.offset - offset });
+    }
+    // jump_entry_set_init(): no code of .init here.
+    if (section.name === '__jump_table' && this.isRunning) {
+      const key = addressAt(at, 8);
+      this.write(key, [(this.read(key, 1)[0] ?? 0) & ~2]);
+    }
+  }
+
+  #gatherOrc(entries: readonly Entry[]): void {
+    const bytes = entries.flatMap(({ object, offset }) => {
+      const section = object.sections.find((each) => each.name === '.orc_unwind');
+      return [...(section?.data.subarray((offset / 4) * 6, (offset / 4 + 1) * 6) ?? [])];
+    });
+    this.#redefine('__start_orc_unwind', this.#mapNext(bytes.length === 0 ? [0] : bytes));
+  }
+
+  #redefine(name: string, at: Address): void {
+    if (this.named(name).length > 0) this.forget(name);
+    this.define(name, at, 'd');
   }
 
   #external(name: string): bigint {

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { readRecord, type StageRecord, writeRecord } from './records.ts';
+import { patchHash } from './release-patches.ts';
+import { outcomeOf, type Stage, type StageContext } from './stage.ts';
+
+/** What is known of one file of the corpus, by name of stage. A stage that was not come to has no record. */
+export type MemberRecords = ReadonlyMap<string, StageRecord>;
+
+export interface StageReport {
+  readonly stage: Stage;
+  readonly record: StageRecord;
+  /** What was recorded before, with another program or patch, or when it is done again. */
+  readonly earlier: StageRecord | undefined;
+}
+
+export interface RunMemberOptions {
+  /** Do what is recorded once more. */
+  readonly again: boolean;
+  /** Called for each stage that was run, as it ends. */
+  readonly onStage: (report: StageReport) => void;
+}
+
+/** Runs the stages of one file that have no valid record, and keeps their results. Throws what a stage throws. */
+export async function runMember(
+  stages: readonly Stage[],
+  context: StageContext,
+  options: RunMemberOptions,
+): Promise<MemberRecords> {
+  const records = new Map<string, StageRecord>();
+  let inputs = inputsOf(context);
+  for (const stage of stages) {
+    const earlier = await readRecord(context.directory, stage.name);
+    const key = keyOf(stage, inputs);
+    let record = earlier;
+    if (record === undefined || record.key !== key || options.again) {
+      const start = performance.now();
+      const result = await stage.run(context);
+      record = { key, ...result, seconds: Math.round(performance.now() - start) / 1000 };
+      await writeRecord(context.directory, stage.name, record);
+      options.onStage({ stage, record, earlier });
+    }
+    records.set(stage.name, record);
+    if (!outcomeOf(stage, record.outcome).goesOn) break;
+    inputs = key;
+  }
+  return records;
+}
+
+/** The records of one file that are valid; nothing is run. */
+export async function recallMember(stages: readonly Stage[], context: StageContext): Promise<MemberRecords> {
+  const records = new Map<string, StageRecord>();
+  let inputs = inputsOf(context);
+  for (const stage of stages) {
+    const key = keyOf(stage, inputs);
+    const record = await readRecord(context.directory, stage.name);
+    if (record?.key !== key) break;
+    records.set(stage.name, record);
+    inputs = key;
+  }
+  return records;
+}
+
+function inputsOf({ release, tool, member }: StageContext): string {
+  return `${release} ${tool.id} ${patchHash(member.patch)}`;
+}
+
+/** A stage's results hold for what it was given, which includes what the stages before it were given. */
+function keyOf(stage: Stage, inputs: string): string {
+  return createHash('sha256').update(`${stage.name} ${inputs}`).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,121 @@
+/**
+ * Everything that apply would find out about an update before it changes anything: does every unit match, can
+ * every symbol be resolved, does the module link. All units are looked at, also after the first that does
+ * not match.
+ */
+import { hex } from '../diagnostics/hex.ts';
+import { addressAt, toAddress } from '../kernel/address.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
+import type { Mismatch } from '../match/mismatch.ts';
+import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
+import { RunTables } from '../match/run-tables.ts';
+import type { Update } from '../update/update.ts';
+import { bindCore } from './link-core.ts';
+import { linkMatched } from './link-matched.ts';
+import type { UnitReference } from './link-update.ts';
+import type { UpdateObjects } from './update-objects.ts';
+
+/** Where a symbol is that the replacement code refers to, and how that is known. */
+export interface LearntSymbol {
+  readonly name: string;
+  readonly how: string;
+  /** How many symbols of this name the kernel has. */
+  readonly namesakes: number;
+}
+
+export interface UnitCheck {
+  readonly unit: string;
+  readonly matches: boolean;
+  /** Bytes of text compared. */
+  readonly compared: number;
+  /** How many of the places that the kernel rewrites have which content. */
+  readonly explained: Readonly<Record<string, number>>;
+  /** What the kernel chose when it booted, as the code shows. */
+  readonly choices: Readonly<Record<string, string>>;
+  readonly symbols: readonly LearntSymbol[];
+  readonly mismatch: (MismatchReport & { readonly code: 'no_match' | 'failed_to_find' }) | undefined;
+}
+
+/** An address as the module loader could give; what the update is linked with only has to be in reach. */
+const CORE_SOMEWHERE = toAddress(0xffffffffc0000000n);
+
+function howKnown(match: UnitMatch, kernel: Kernel, reference: UnitReference): string {
+  const { object, bases, values } = match;
+  const { preName, scope, weak } = reference;
+  const namesakes = kernel.named(preName).length;
+  if (scope === 'unit') {
+    const symbol = object.symbols.find((each) => each.name === preName && typeof each.place === 'number');
+    const section = typeof symbol?.place === 'number' ? object.sections[symbol.place] : undefined;
+    const base = section === undefined ? undefined : bases.get(section.index);
+    if (symbol === undefined || section === undefined || base === undefined) return 'by its name';
+    const address = addressAt(base, symbol.value);
+    return `${hex(address)}, ${section.name}+${hex(symbol.value)} of the matched unit`;
+  }
+  const learnt = values.get(preName);
+  if (learnt !== undefined) return `${hex(learnt)}, where the matched code refers to it`;
+  const [only] = kernel.named(preName);
+  if (only === undefined) return weak ? 'not in this kernel, which it need not be' : 'not in this kernel';
+  return `${hex(only.address)}, ${namesakes === 1 ? 'the only one' : 'the only global one'} of its name`;
+}
+
+async function checkUnit(
+  update: Update,
+  objects: UpdateObjects,
+  index: number,
+  kernel: Kernel,
+  tables: RunTables,
+): Promise<{ readonly check: UnitCheck; readonly match: UnitMatch | undefined }> {
+  const unit = objects.units[index];
+  const references = update.units[index]?.references ?? [];
+  if (unit === undefined) throw new RangeError('unit');
+  const result = matchUnit(unit.pre, kernel, tables);
+  if (result.kind === 'mismatch') {
+    const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
+    const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };
+    return { check: { unit: unit.path, matches: false, ...nothing, mismatch }, match: undefined };
+  }
+  const symbols = references.map((reference) => ({
+    name: reference.preName,
+    how: howKnown(result, kernel, reference),
+    namesakes: kernel.named(reference.preName).length,
+  }));
+  const check = {
+    unit: unit.path,
+    matches: true,
+    compared: result.compared,
+    explained: Object.fromEntries(result.explained),
+    choices: Object.fromEntries(result.choices),
+    symbols,
+    mismatch: undefined,
+  };
+  return { check, match: result };
+}
+
+function codeOf(mismatch: Mismatch): 'no_match' | 'failed_to_find' {
+  return mismatch.kind === 'symbol' ? mismatch.reason : 'no_match';
+}
+
+/**
+ * Checks an update. A unit that does not match is in the result; throws RefusedError and MatchError for what
+ * would stop linking.
+ */
+export async function checkUpdate(
+  update: Update,
+  objects: UpdateObjects,
+  kernel: Kernel,
+): Promise<readonly UnitCheck[]> {
+  const units = [];
+  const tables = new RunTables(kernel);
+  for (const index of objects.units.keys()) {
+    units.push(await checkUnit(update, objects, index, kernel, tables));
+  }
+  const matches = units.flatMap(({ match }) => (match === undefined ? [] : [match]));
+  if (matches.length === units.length) {
+    bindCore(update.core, kernel);
+    linkMatched(update, objects, matches, kernel, (name) =>
+      name.startsWith('ksplice_') ? CORE_SOMEWHERE : undefined,
+    );
+  }
+  return units.map(({ check }) => check);
+}

@@ -1,0 +1,38 @@
+/** The objects of an update, and the symbols that they need. */
+import { undefinedNames } from '../elf/bind-symbols.ts';
+import type { ObjectFile } from '../elf/model.ts';
+import { readObject } from '../elf/read-object.ts';
+import { namesToLookUp } from '../match/match-unit.ts';
+import type { Update } from '../update/update.ts';
+import { namesToLink } from './link-update.ts';
+
+export interface UpdateObjects {
+  readonly units: readonly {
+    readonly path: string;
+    readonly pre: ObjectFile;
+    readonly replacement: ObjectFile;
+  }[];
+  /** Names that the linked core refers to. */
+  readonly coreNames: readonly string[];
+  readonly stub: ObjectFile;
+}
+
+/** Reads all objects, once. Throws FormatError. */
+export function readObjects(update: Update): UpdateObjects {
+  return {
+    units: update.units.map(({ path, pre, replacement }) => ({
+      path,
+      pre: readObject(pre, path),
+      replacement: readObject(replacement, `${path} (replacement)`),
+    })),
+    coreNames: undefinedNames(update.core, 'core.ko'),
+    stub: readObject(update.stub, 'stub.o'),
+  };
+}
+
+/** Every name that matching and linking the update will look up, so that kallsyms is scanned once. */
+export function namesOf(objects: UpdateObjects): readonly string[] {
+  const pre = objects.units.map((unit) => unit.pre);
+  const replacements = objects.units.map((unit) => unit.replacement);
+  return [...pre.flatMap(namesToLookUp), ...namesToLink(replacements, objects.stub), ...objects.coreNames];
+}
