@@ -38,7 +38,8 @@ export interface BuiltUnit {
   /** `net/ipv4/ip_options.c`. */
   readonly source: string;
   /** What the unit is part of. */
-  readonly target: 'vmlinux';
+  /** `vmlinux`, or the module that it is part of. */
+  readonly target: string;
   /** As the distributor compiled it. */
   readonly prePlain: Uint8Array;
   /** The same source, with a section for each function and object. */
@@ -134,7 +135,8 @@ async function compileUnits(
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
-    return { path: unit.command.object, source: unit.source, target: 'vmlinux', prePlain, pre, post };
+    const target = unit.command.module ?? 'vmlinux';
+    return { path: unit.command.object, source: unit.source, target, prePlain, pre, post };
   });
 }
 
@@ -171,12 +173,13 @@ async function findAffectedUnits(
     for (const unit of units) {
       const place = places.get(unit);
       const module = place?.kind === 'unit' ? place.command.module : undefined;
-      if (module === undefined) patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
-      else
+      // kbuild joins the names of all modules that an object is part of.
+      if (module?.includes(':') === true) {
         refusals.push({
           file: source,
-          message: `${source} is part of the module ${module}: modules are not supported in this version`,
+          message: `${source} is part of several modules (${module}): that is not supported in this version`,
         });
+      } else patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
     }
   }
   const units = [...patchedIn]

@@ -2,10 +2,12 @@ import { MatchError, UsageError } from '../diagnostics/error.ts';
 import { ImageKernel } from '../kernel/image/image-kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { checkUpdate, type UnitCheck } from '../link/check-update.ts';
-import { namesOf, readObjects } from '../link/update-objects.ts';
+import { namesOf, readObjects, type UpdateObjects } from '../link/update-objects.ts';
 import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
+import { targetNotLoaded } from '../live/target-not-loaded.ts';
 import { counted, formatSize } from '../report/format.ts';
 import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -17,6 +19,8 @@ interface Subject {
   readonly identity: KernelIdentity;
   /** `is running`, `is in /boot/vmlinuz-x`. */
   readonly found: string;
+  /** Makes a module be there; the running kernel has those that it has. */
+  readonly load: ((module: string) => Promise<unknown>) | undefined;
   readonly close: () => void;
 }
 
@@ -28,11 +32,12 @@ async function openKernel(flags: CheckFlags): Promise<Subject> {
     const close = (): void => {
       kernel.close();
     };
-    return { kernel, identity: runningIdentity(), found: 'is running', close };
+    return { kernel, identity: runningIdentity(), found: 'is running', load: undefined, close };
   }
   const kernel = await ImageKernel.open(image, modules === undefined ? {} : { modulesDirectory: modules });
   const identity = { release: kernel.release, banner: kernel.version };
-  return { kernel, identity, found: `is in ${image}`, close: () => undefined };
+  const load = async (module: string): Promise<unknown> => await kernel.loadModule(module);
+  return { kernel, identity, found: `is in ${image}`, load, close: () => undefined };
 }
 
 /** `ksplice check FILE` */
@@ -49,6 +54,7 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   const subject = await openKernel(flags);
   try {
     const { kernel, identity, found } = subject;
+    await needTargets(subject, update.id, objects);
     kernel.prefetch(namesOf(objects));
     session.progress.step('matching');
     const units = await checkUpdate(update, objects, kernel);
@@ -65,6 +71,16 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
     );
   } finally {
     subject.close();
+  }
+}
+
+/** The modules that are updated: loaded, or read from where they are at rest. */
+async function needTargets({ kernel, load }: Subject, id: string, objects: UpdateObjects): Promise<void> {
+  const loaded = new Set(kernel.modules().map(({ name }) => name));
+  for (const { target } of objects.units) {
+    if (target === VMLINUX || loaded.has(target)) continue;
+    if (load === undefined) throw targetNotLoaded(id, target);
+    await load(target);
   }
 }
 

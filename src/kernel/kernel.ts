@@ -33,14 +33,16 @@ export interface Kernel {
   read(at: Address, size: number): Uint8Array;
   /**
    * Looks all of these names up at once: a scan of the symbols costs the same for one name as for a hundred.
-   * `named` then answers from memory. Without a module: in the kernel proper.
+   * `named` and `everywhere` then answer from memory.
    */
-  prefetch(names: Iterable<string>, module?: string): void;
+  prefetch(names: Iterable<string>): void;
   /**
    * All symbols of this name in the kernel proper, by address; or in a module. What the kernel makes as it runs
    * has modules of its own: `__builtin__ftrace`, `__builtin__kprobes`, `bpf`.
    */
   named(name: string, module?: string): readonly KernelSymbol[];
+  /** All symbols of this name, in the kernel proper and in every module. */
+  everywhere(name: string): readonly KernelSymbol[];
   /** What a running kernel may have changed will be read again: symbols of modules, and what it made as it runs. */
   refresh(): void;
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */

@@ -15,15 +15,15 @@ import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
 import { readProcFile } from './read-proc-file.ts';
 
-type Found = Map<string, readonly KernelSymbol[]>;
-
 export class RunningKernel implements Kernel, Disposable {
   readonly release: string;
   readonly isRunning = true;
   readonly #kcore: Kcore;
   #kallsyms: string | undefined;
-  /** Names already looked up, found or not, by module; of the kernel proper under ''. */
-  readonly #found = new Map<string, Found>();
+  /** Names already looked up, found or not. */
+  readonly #found = new Map<string, readonly KernelSymbol[]>();
+  /** Names that were known before the last refresh. */
+  readonly #forgotten = new Set<string>();
 
   constructor() {
     // First of all, since where it is missing nothing else helps: there may be no /proc at all.
@@ -44,37 +44,33 @@ export class RunningKernel implements Kernel, Disposable {
     return this.#kallsyms;
   }
 
-  #foundIn(module: string): Found {
-    const known = this.#found.get(module) ?? new Map<string, readonly KernelSymbol[]>();
-    this.#found.set(module, known);
-    return known;
-  }
-
   read(at: Address, size: number): Uint8Array {
     return this.#kcore.read(at, size);
   }
 
-  prefetch(names: Iterable<string>, module?: string): void {
-    const known = this.#foundIn(module ?? '');
-    const missing = new Set([...names].filter((name) => !known.has(name)));
-    if (missing.size === 0) return;
-    const found = findSymbols(this.#text(), missing);
-    for (const name of missing) {
-      known.set(
-        name,
-        (found.get(name) ?? []).filter((symbol) => symbol.module === module),
-      );
-    }
+  prefetch(names: Iterable<string>): void {
+    const missing = [...names].filter((name) => !this.#found.has(name));
+    if (missing.length === 0) return;
+    // After a refresh, all that was known is looked up again in one scan.
+    const wanted = new Set([...missing, ...this.#forgotten]);
+    this.#forgotten.clear();
+    const found = findSymbols(this.#text(), wanted);
+    for (const name of wanted) this.#found.set(name, found.get(name) ?? []);
   }
 
   named(name: string, module?: string): readonly KernelSymbol[] {
-    this.prefetch([name], module);
-    return this.#foundIn(module ?? '').get(name) ?? [];
+    return this.everywhere(name).filter((symbol) => symbol.module === module);
+  }
+
+  everywhere(name: string): readonly KernelSymbol[] {
+    this.prefetch([name]);
+    return this.#found.get(name) ?? [];
   }
 
   refresh(): void {
     this.#kallsyms = undefined;
-    for (const module of this.#found.keys()) if (module !== '') this.#found.delete(module);
+    for (const name of this.#found.keys()) this.#forgotten.add(name);
+    this.#found.clear();
   }
 
   describe(at: Address): string | undefined {

@@ -6,6 +6,7 @@
 import { hex } from '../diagnostics/hex.ts';
 import { addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { scopeOf } from '../kernel/symbol-scope.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import type { Mismatch } from '../match/mismatch.ts';
 import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
@@ -43,7 +44,8 @@ const CORE_SOMEWHERE = toAddress(0xffffffffc0000000n);
 function howKnown(match: UnitMatch, kernel: Kernel, reference: UnitReference): string {
   const { object, bases, values } = match;
   const { preName, scope, weak } = reference;
-  const namesakes = kernel.named(preName).length;
+  const { reachable } = scopeOf(kernel, match.target);
+  const namesakes = reachable(preName).length;
   if (scope === 'unit') {
     const symbol = object.symbols.find((each) => each.name === preName && typeof each.place === 'number');
     const section = typeof symbol?.place === 'number' ? object.sections[symbol.place] : undefined;
@@ -54,7 +56,7 @@ function howKnown(match: UnitMatch, kernel: Kernel, reference: UnitReference): s
   }
   const learnt = values.get(preName);
   if (learnt !== undefined) return `${hex(learnt)}, where the matched code refers to it`;
-  const [only] = kernel.named(preName);
+  const [only] = reachable(preName);
   if (only === undefined) return weak ? 'not in this kernel, which it need not be' : 'not in this kernel';
   return `${hex(only.address)}, ${namesakes === 1 ? 'the only one' : 'the only global one'} of its name`;
 }
@@ -69,7 +71,7 @@ async function checkUnit(
   const unit = objects.units[index];
   const references = update.units[index]?.references ?? [];
   if (unit === undefined) throw new RangeError('unit');
-  const result = matchUnit(unit.pre, kernel, tables);
+  const result = matchUnit(unit.pre, kernel, tables, unit.target);
   if (result.kind === 'mismatch') {
     const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
     const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };
@@ -78,7 +80,7 @@ async function checkUnit(
   const symbols = references.map((reference) => ({
     name: reference.preName,
     how: howKnown(result, kernel, reference),
-    namesakes: kernel.named(reference.preName).length,
+    namesakes: scopeOf(kernel, unit.target).reachable(reference.preName).length,
   }));
   const check = {
     unit: unit.path,

@@ -113,6 +113,7 @@ describe('in a matched unit', () => {
   const match: UnitMatch = {
     kind: 'match',
     object,
+    target: 'vmlinux',
     text: new Map(),
     bases: new Map([
       [section('.text'), toAddress(A)],

@@ -8,6 +8,7 @@
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
+import { type SymbolScope, scopeOf } from '../kernel/symbol-scope.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
@@ -23,25 +24,23 @@ function notFound(user: string, name: string, found: readonly KernelSymbol[]): M
   });
 }
 
-/** A global symbol of the kernel proper, by its unique name. */
-export function globalAddress(kernel: Kernel, user: string, name: string): Address {
-  const all = kernel.named(name);
-  const globals = all.filter(isGlobal);
-  const [only] = globals;
-  if (only === undefined || globals.some((each) => each.address !== only.address)) {
-    throw notFound(user, name, globals);
+/** The only address of these symbols. */
+function onlyAddress(found: readonly KernelSymbol[], user: string, name: string): Address {
+  const [only] = found;
+  if (only === undefined || found.some((each) => each.address !== only.address)) {
+    throw notFound(user, name, found);
   }
   return only.address;
 }
 
+/** A global symbol of the kernel proper, by its unique name. */
+export function globalAddress(kernel: Kernel, user: string, name: string): Address {
+  return onlyAddress(kernel.named(name).filter(isGlobal), user, name);
+}
+
 /** Any symbol of the kernel proper, by its unique name. */
 export function uniqueAddress(kernel: Kernel, user: string, name: string): Address {
-  const all = kernel.named(name);
-  const [only] = all;
-  if (only === undefined || all.some((each) => each.address !== only.address)) {
-    throw notFound(user, name, all);
-  }
-  return only.address;
+  return onlyAddress(kernel.named(name), user, name);
 }
 
 /** The only global symbol of this name, or else the only one at all: what the core is bound by. */
@@ -51,13 +50,23 @@ export function anyAddress(kernel: Kernel, user: string, name: string): Address 
     : uniqueAddress(kernel, user, name);
 }
 
+/** A global symbol as the module loader would find it: the target's own, the kernel's, or another module's. */
+function globalInScope(scope: SymbolScope, user: string, name: string): Address {
+  const globals = scope.reachable(name).filter(isGlobal);
+  const own = globals.filter(({ module }) => module === scope.target);
+  const builtIn = globals.filter(({ module }) => module === undefined);
+  const nearest = [own, builtIn, globals].find((each) => each.length > 0);
+  return onlyAddress(nearest ?? [], user, name);
+}
+
 /**
  * A symbol that a matched unit refers to by a global name. A weak reference to what the kernel does not have
  * is to address 0, as ld made it when the kernel was linked.
  */
 export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string, weak: boolean): Address {
-  if (weak && kernel.named(name).length === 0) return toAddress(0n);
-  return match.values.get(name) ?? globalAddress(kernel, match.object.path, name);
+  const scope = scopeOf(kernel, match.target);
+  if (weak && scope.reachable(name).length === 0) return toAddress(0n);
+  return match.values.get(name) ?? globalInScope(scope, match.object.path, name);
 }
 
 /**
@@ -76,5 +85,6 @@ export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): A
     );
   }
   const base = typeof symbol.place === 'number' ? match.bases.get(symbol.place) : undefined;
-  return base === undefined ? uniqueAddress(kernel, object.path, name) : addressAt(base, symbol.value);
+  if (base !== undefined) return addressAt(base, symbol.value);
+  return onlyAddress(scopeOf(kernel, match.target).own(name), object.path, name);
 }

@@ -8,6 +8,7 @@ import { STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { scopeOf } from '../kernel/symbol-scope.ts';
 import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { freezeBranches } from './frozen-branches.ts';
@@ -59,7 +60,8 @@ export interface LinkedModule {
 
 /** A weak function that a strong one overrides lies in the kernel without a name, and nobody calls it. */
 function checkNamed(unit: UnitToLink, kernel: Kernel, name: string, start: Address): void {
-  if (kernel.named(name).some(({ address }) => address === start)) return;
+  const own = scopeOf(kernel, unit.match.target).own(name);
+  if (own.some(({ address }) => address === start)) return;
   throw new RefusedError('refused', `${unit.match.object.path}: kallsyms has no ${name} at ${hex(start)}`, {
     hint: 'another function of this name overrides it: a patch to this one would have no effect',
   });

@@ -9,6 +9,8 @@ import { namesToLink } from './link-update.ts';
 export interface UpdateObjects {
   readonly units: readonly {
     readonly path: string;
+    /** `vmlinux`, or the module that the unit is part of. */
+    readonly target: string;
     readonly pre: ObjectFile;
     readonly replacement: ObjectFile;
   }[];
@@ -20,8 +22,9 @@ export interface UpdateObjects {
 /** Reads all objects, once. Throws FormatError. */
 export function readObjects(update: Update): UpdateObjects {
   return {
-    units: update.units.map(({ path, pre, replacement }) => ({
+    units: update.units.map(({ path, target, pre, replacement }) => ({
       path,
+      target,
       pre: readObject(pre, path),
       replacement: readObject(replacement, `${path} (replacement)`),
     })),

@@ -35,7 +35,7 @@ import {
 } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
 import { matchUpdate } from './match-update.ts';
-import { pinOwners } from './pin-owners.ts';
+import { pinOwners, pinTargets } from './pin-owners.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { runningIdentity } from './running-identity.ts';
 
@@ -124,8 +124,11 @@ class Application {
   }
 
   #refuseLivepatched(): void {
-    for (const name of functionNames(this.#update)) {
-      const owner = livepatchOwner(name);
+    const replaced = this.#update.units.flatMap(({ target, functions }) =>
+      functions.map(({ preName }) => ({ target, name: preName })),
+    );
+    for (const { target, name } of replaced) {
+      const owner = livepatchOwner(name, target);
       if (owner === undefined) continue;
       throw new RefusedError('refused', `${this.#id}: ${name} is replaced by the livepatch ${owner}`, {
         hint: `disable it first: echo 0 > /sys/kernel/livepatch/${owner}/enabled`,
@@ -189,6 +192,8 @@ class Application {
     this.#pass('create');
     const errno = control(`create ${this.#id}`);
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
+    // Modules that are to be updated: from here on they stay, so what matching finds stays true.
+    pinTargets(this.#id, this.#objects, this.#kernel);
 
     // Every byte of the units equal or explained, or we stop here.
     this.#pass('match');

@@ -43,7 +43,7 @@ function symbolsOfLoaded(image: BoundObject): ReadonlyMap<string, Address> {
 /** A core that was there before us. It may have been loaded after kallsyms was read. */
 function symbolsInKallsyms(kernel: RunningKernel): ReadonlyMap<string, Address> {
   kernel.refresh();
-  kernel.prefetch(entryPoints, CORE_MODULE);
+  kernel.prefetch(entryPoints);
   return new Map(
     entryPoints.map((name) => {
       const [symbol] = kernel.named(name, CORE_MODULE);

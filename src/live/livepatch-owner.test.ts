@@ -23,13 +23,13 @@ afterAll(() => {
 
 describe('livepatchOwner', () => {
   it('names the livepatch that replaces a function of the kernel', () => {
-    expect(livepatchOwner('pipe_read', root)).toBe('kpatch_1');
-    expect(livepatchOwner('show', root)).toBe('kpatch_2');
+    expect(livepatchOwner('pipe_read', 'vmlinux', root)).toBe('kpatch_1');
+    expect(livepatchOwner('show', 'vmlinux', root)).toBe('kpatch_2');
   });
 
   it('is none for parts of names and for functions of modules', () => {
     for (const name of ['pipe', 'pipe_read,1', 'read', 'veth_open', '']) {
-      expect(livepatchOwner(name, root), name).toBeUndefined();
+      expect(livepatchOwner(name, 'vmlinux', root), name).toBeUndefined();
     }
   });
 

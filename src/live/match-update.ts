@@ -17,9 +17,9 @@ export async function matchUpdate(
 ): Promise<readonly UnitMatch[]> {
   const matches: UnitMatch[] = [];
   const tables = new RunTables(kernel);
-  for (const { path, pre } of objects.units) {
+  for (const { path, target, pre } of objects.units) {
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel, tables);
+    const result = matchUnit(pre, kernel, tables, target);
     if (result.kind === 'match') {
       matches.push(result);
       continue;

@@ -8,12 +8,30 @@
 import { BusyError, MissingError } from '../diagnostics/error.ts';
 import type { Address } from '../kernel/address.ts';
 import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
+import type { UpdateObjects } from '../link/update-objects.ts';
+import { abortError } from './abort-cause.ts';
 import { control } from './core-sysfs.ts';
+import { targetNotLoaded } from './target-not-loaded.ts';
 
 function ownersOf(addresses: readonly Address[], modules: readonly LoadedModule[]): readonly LoadedModule[] {
   return modules.filter(({ base, size }) =>
     addresses.some((address) => address >= base && address < base + BigInt(size)),
   );
+}
+
+/**
+ * Keeps the modules that the update is for. The kernel's symbols are read again after that: a module may have
+ * been unloaded and loaded again since they were.
+ */
+export function pinTargets(id: string, objects: UpdateObjects, kernel: Kernel): void {
+  const targets = new Set(objects.units.map(({ target }) => target).filter((target) => target !== VMLINUX));
+  for (const target of targets) {
+    const errno = control(`pin ${id} ${target}`);
+    if (errno === 'ENOENT') throw targetNotLoaded(id, target);
+    if (errno !== undefined) throw abortError(id, 'apply', errno);
+  }
+  if (targets.size > 0) kernel.refresh();
 }
 
 /** `before`: the modules as they were when matching began. */

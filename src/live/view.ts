@@ -45,10 +45,12 @@ function viewOf(id: string): UpdateView {
     units: units.map((unit) => unit.path),
     abortCause: abortCauseOf(id),
     conflicts: conflictsOf(id),
-    shadowed: functions.flatMap((name) => {
-      const livepatch = livepatchOwner(name);
-      return livepatch === undefined ? [] : [{ function: name, livepatch }];
-    }),
+    shadowed: units.flatMap(({ target, functions: replaced }) =>
+      replaced.flatMap(({ preName }) => {
+        const livepatch = livepatchOwner(preName, target);
+        return livepatch === undefined ? [] : [{ function: preName, livepatch }];
+      }),
+    ),
     patches: record?.patches ?? [],
   };
 }

@@ -9,7 +9,7 @@
 import { STB_WEAK, STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 
 export interface Anchors {
   /** Bases on which all functions agree. */
@@ -29,7 +29,7 @@ export function functionsOf(object: ObjectFile, section: Section): readonly ElfS
     .sort((a, b) => Number(a.value - b.value));
 }
 
-export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel): Anchors {
+export function anchorsOf(object: ObjectFile, section: Section, scope: SymbolScope): Anchors {
   const all = functionsOf(object, section);
   const strong = all.filter((symbol) => symbol.binding !== STB_WEAK);
   const functions = strong.length > 0 ? strong : all;
@@ -37,7 +37,7 @@ export function anchorsOf(object: ObjectFile, section: Section, kernel: Kernel):
   let fallback: readonly Address[] | undefined;
   let missing: string | undefined;
   for (const symbol of functions) {
-    const candidates = kernel.named(symbol.name).map((each) => addressAt(each.address, -symbol.value));
+    const candidates = scope.own(symbol.name).map((each) => addressAt(each.address, -symbol.value));
     if (candidates.length === 0) missing ??= symbol.name;
     else fallback ??= candidates;
     const before: ReadonlySet<Address> | undefined = bases;

@@ -9,6 +9,7 @@ import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_WRITE, SHT_PROGBITS } from '..
 import type { ObjectFile, Section } from '../elf/model.ts';
 import type { Address } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { LearnedValues } from './learned-values.ts';
 import type { SymbolMismatch } from './mismatch.ts';
@@ -81,12 +82,13 @@ const EXPORT = '__ksymtab_';
 export function compareExports(
   object: ObjectFile,
   kernel: Kernel,
+  scope: SymbolScope,
   learned: LearnedValues,
 ): SymbolMismatch | undefined {
   for (const symbol of object.symbols) {
     const section = typeof symbol.place === 'number' ? object.sections[symbol.place] : undefined;
     if (section === undefined || !symbol.name.startsWith(EXPORT)) continue;
-    const [entry, second] = kernel.named(symbol.name);
+    const [entry, second] = scope.own(symbol.name);
     if (entry === undefined || second !== undefined) {
       const found = entry === undefined ? 'not exported' : 'exported twice';
       const name = symbol.name.slice(EXPORT.length);

@@ -28,6 +28,11 @@ export interface SectionMatch {
   readonly choices: BootChoices;
 }
 
+/** There is no memory where the section would be. */
+export interface UnmappedSection {
+  readonly kind: 'unmapped';
+}
+
 export interface SectionDifference {
   readonly kind: 'difference';
   /** Offset in the section. */
@@ -227,8 +232,9 @@ export function compareSection(
   live: LiveValues,
   choices: BootChoices,
   isPlausible: Plausible,
-): SectionMatch | SectionDifference {
-  const run = live.read(base, section.size);
+): SectionMatch | SectionDifference | UnmappedSection {
+  const run = live.readIfMapped(base, section.size);
+  if (run === undefined) return { kind: 'unmapped' };
   const comparison = new Comparison(object, section, base, run, live, choices.fork(), isPlausible);
   // At rest nothing has been rewritten yet: every place is as objtool left it.
   const rewritten = live.isRunning ? placesOfSection(places, section) : [];

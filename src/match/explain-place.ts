@@ -243,7 +243,7 @@ function explainStaticCall(
   offset: number,
 ): Explanation | undefined {
   const { live, run, at } = context;
-  const key = live.required(context.nameOf(place.key));
+  const key = live.staticCallKey(context.nameOf(place.key));
   const target = live.pointerAt(key);
   if (place.form === 'jcc') {
     // The kernel keeps the condition.

@@ -12,6 +12,7 @@ import { SHF_MERGE, SHF_STRINGS, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_SECTION } 
 import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import type { SymbolMismatch } from './mismatch.ts';
 import { isPcRelative } from './relocation-value.ts';
 import type { Observation } from './variant.ts';
@@ -29,12 +30,14 @@ export class LearnedValues {
   readonly values = new Map<string, Address>();
   readonly #object: ObjectFile;
   readonly #kernel: Kernel;
+  readonly #scope: SymbolScope;
   /** Contents already compared: the same string is referred to many times. */
   readonly #compared = new Set<string>();
 
-  constructor(object: ObjectFile, kernel: Kernel) {
+  constructor(object: ObjectFile, kernel: Kernel, scope: SymbolScope) {
     this.#object = object;
     this.#kernel = kernel;
+    this.#scope = scope;
   }
 
   #mismatch(
@@ -83,7 +86,7 @@ export class LearnedValues {
       if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
       if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
     }
-    return this.#kernel.named(symbol.name).some((each) => each.address === value);
+    return this.#scope.reachable(symbol.name).some((each) => each.address === value);
   }
 
   learn(observation: Observation): SymbolMismatch | undefined {
@@ -93,7 +96,7 @@ export class LearnedValues {
     if (typeof symbol.place !== 'number') {
       // `if (optional_function) optional_function()`, and the kernel does not have it.
       const isAbsent =
-        symbol.binding === STB_WEAK && value === 0n && this.#kernel.named(symbol.name).length === 0;
+        symbol.binding === STB_WEAK && value === 0n && this.#scope.reachable(symbol.name).length === 0;
       return isAbsent ? undefined : this.#learnNamed(symbol.name, value);
     }
     const section = this.#object.sections[symbol.place];
@@ -118,7 +121,7 @@ export class LearnedValues {
       const section = typeof symbol.place === 'number' ? this.#object.sections[symbol.place] : undefined;
       const base = section === undefined ? undefined : this.bases.get(section.index);
       if (section === undefined || base === undefined) continue;
-      const candidates = this.#kernel.named(symbol.name);
+      const candidates = this.#scope.own(symbol.name);
       const at = addressAt(base, symbol.value);
       if (candidates.some((each) => each.address === at)) continue;
       const expected =
@@ -134,7 +137,7 @@ export class LearnedValues {
     if (known !== undefined) {
       return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
     }
-    const candidates = this.#kernel.named(name);
+    const candidates = this.#scope.reachable(name);
     if (candidates.length === 0) {
       return this.#mismatch(name, this.#describe(value), 'a symbol that kallsyms lists', 'failed_to_find');
     }

@@ -8,6 +8,7 @@
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 
 const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
@@ -29,10 +30,12 @@ export const liveNames: readonly string[] = [
 
 export class LiveValues {
   readonly #kernel: Kernel;
+  readonly #scope: SymbolScope;
   readonly #pointers = new Map<bigint, Address>();
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, scope: SymbolScope) {
     this.#kernel = kernel;
+    this.#scope = scope;
   }
 
   get isRunning(): boolean {
@@ -44,6 +47,17 @@ export class LiveValues {
     const builtIn = this.#kernel.named(name);
     const first = builtIn[0];
     return builtIn.length === 1 ? first?.address : undefined;
+  }
+
+  /**
+   * The key of a static call, which may be a module's own. A module that may not see the kernel's key names the
+   * trampoline instead.
+   */
+  staticCallKey(name: string): Address {
+    const key = name.replace(/^__SCT__/, '__SCK__');
+    const [only, second] = this.#scope.reachable(key);
+    if (only !== undefined && second === undefined) return only.address;
+    throw new MatchError('failed_to_find', `kallsyms has no single symbol ${key}`);
   }
 
   required(name: string): Address {

@@ -147,7 +147,11 @@ describe('matchUnit, a unit that is in the kernel', () => {
         '.data': { bytes: [1] },
       },
     });
-    expect(matchedSections(object).map(({ name }) => name)).toEqual(['.text', '.noinstr.text', '.ref.text']);
+    expect(matchedSections(object, 'vmlinux').map(({ name }) => name)).toEqual([
+      '.text',
+      '.noinstr.text',
+      '.ref.text',
+    ]);
   });
 });
 

@@ -7,16 +7,23 @@
  * Sections that are gone after boot (.init, .exit of built-in code) and what only tables refer to
  * (.altinstr_*) are not compared.
  */
+import { hex } from '../diagnostics/hex.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, STB_LOCAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { type SymbolScope, scopeOf, VMLINUX } from '../kernel/symbol-scope.ts';
 import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import { anchorsOf, functionsOf } from './anchor.ts';
 import { BootChoices } from './boot-choices.ts';
 import { compareExports, compareReadOnlyData, exportNames } from './compare-data.ts';
-import { compareSection, type SectionDifference, type SectionMatch } from './compare-section.ts';
+import {
+  compareSection,
+  type SectionDifference,
+  type SectionMatch,
+  type UnmappedSection,
+} from './compare-section.ts';
 import { TableComparison } from './compare-tables.ts';
 import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
@@ -34,6 +41,8 @@ export interface MatchedText {
 export interface UnitMatch {
   readonly kind: 'match';
   readonly object: ObjectFile;
+  /** `vmlinux`, or the module that the unit is part of. */
+  readonly target: string;
   readonly text: ReadonlyMap<SectionIndex, MatchedText>;
   /** Run addresses of the unit's sections, text and data, as far as the matched code shows them. */
   readonly bases: ReadonlyMap<SectionIndex, Address>;
@@ -58,18 +67,20 @@ function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, MILLISECONDS_BETWEEN_READS);
 }
 
-function isGoneAfterBoot(name: string): boolean {
-  return /^\.(init|exit)\b/.test(name) || name.startsWith('.altinstr') || name === '.static_call.text';
+/** A module keeps its exit code, as long as it can be unloaded. */
+function isGone(name: string, target: string): boolean {
+  const gone = target === VMLINUX ? /^\.(init|exit)\b/ : /^\.init\b/;
+  return gone.test(name) || name.startsWith('.altinstr') || name === '.static_call.text';
 }
 
 /** Sections of a plain object whose code is compared with memory. */
-export function matchedSections(object: ObjectFile): readonly Section[] {
+export function matchedSections(object: ObjectFile, target: string): readonly Section[] {
   return object.sections.filter(
     (section) =>
       (section.flags & SHF_EXECINSTR) !== 0 &&
       (section.flags & SHF_ALLOC) !== 0 &&
       section.size > 0 &&
-      !isGoneAfterBoot(section.name),
+      !isGone(section.name, target),
   );
 }
 
@@ -113,7 +124,7 @@ function toCodeMismatch(
 
 interface Tried {
   readonly base: Address;
-  readonly result: SectionMatch | SectionDifference;
+  readonly result: SectionMatch | SectionDifference | UnmappedSection;
 }
 
 function tryBases(
@@ -145,7 +156,7 @@ function tryBases(
 function farthest(tried: readonly Tried[]): { base: Address; difference: SectionDifference } | undefined {
   let best: { base: Address; difference: SectionDifference } | undefined;
   for (const { base, result } of tried) {
-    if (result.kind === 'match') continue;
+    if (result.kind !== 'difference') continue;
     if (best === undefined || result.offset > best.difference.offset) best = { base, difference: result };
   }
   return best;
@@ -161,10 +172,10 @@ interface Candidates {
 function candidatesOf(
   object: ObjectFile,
   section: Section,
-  kernel: Kernel,
+  scope: SymbolScope,
   learned: LearnedValues,
 ): Candidates {
-  const anchors = anchorsOf(object, section, kernel);
+  const anchors = anchorsOf(object, section, scope);
   const known = learned.bases.get(section.index);
   if (known !== undefined) {
     const agrees = !anchors.hasFunctions || anchors.bases.includes(known);
@@ -175,8 +186,8 @@ function candidatesOf(
 }
 
 /** Sections with functions that kallsyms names come first: they tell where the others are. */
-function inMatchingOrder(object: ObjectFile): readonly Section[] {
-  return [...matchedSections(object)].sort(
+function inMatchingOrder(object: ObjectFile, target: string): readonly Section[] {
+  return [...matchedSections(object, target)].sort(
     (a, b) => functionsOf(object, b).length - functionsOf(object, a).length,
   );
 }
@@ -188,43 +199,49 @@ function symbolMismatch(object: ObjectFile, name: string, found: string, expecte
   };
 }
 
-/** The kernel's tables about the matched code, and the constants that it refers to. */
+/**
+ * The kernel's tables about the matched code, and the constants that it refers to. (Where the tables of a module lie,
+ * and how long they are, is known to its `struct module` only, which has another layout in every kernel.)
+ */
 function compareMeaning(
   object: ObjectFile,
   kernel: Kernel,
+  scope: SymbolScope,
   text: ReadonlyMap<SectionIndex, MatchedText>,
   learned: LearnedValues,
   tables: RunTables,
 ): SymbolMismatch | undefined {
   const comparison = new TableComparison(object, tables, learned);
-  for (const [index, { base }] of text) {
+  for (const [index, { base }] of scope.target === VMLINUX ? text : []) {
     const section = object.sections[index];
     const mismatch = section === undefined ? undefined : comparison.compare({ section, base });
     if (mismatch !== undefined) return mismatch;
   }
-  return compareReadOnlyData(object, kernel, learned) ?? compareExports(object, kernel, learned);
+  return compareReadOnlyData(object, kernel, learned) ?? compareExports(object, kernel, scope, learned);
 }
 
 /**
  * Compares the whole unit; stops at the first mismatch. `tables`: who matches many units lets them share what is
- * read of the kernel's tables.
+ * read of the kernel's tables. `target`: `vmlinux`, or the loaded module that the unit is part of.
  */
 export function matchUnit(
   object: ObjectFile,
   kernel: Kernel,
   tables: RunTables = new RunTables(kernel),
+  target: string = VMLINUX,
 ): UnitMatch | UnitMismatch {
+  const scope = scopeOf(kernel, target);
   kernel.prefetch(namesToLookUp(object));
-  const live = new LiveValues(kernel);
-  const learned = new LearnedValues(object, kernel);
+  const live = new LiveValues(kernel, scope);
+  const learned = new LearnedValues(object, kernel, scope);
   const places = rewrittenPlaces(object);
   const text = new Map<SectionIndex, MatchedText>();
   const explained = new Map<string, number>();
   let choices = new BootChoices();
   let compared = 0;
 
-  for (const section of inMatchingOrder(object)) {
-    const { bases, missing, agrees } = candidatesOf(object, section, kernel, learned);
+  for (const section of inMatchingOrder(object, target)) {
+    const { bases, missing, agrees } = candidatesOf(object, section, scope, learned);
     if (!agrees && learned.bases.has(section.index) && missing === undefined) {
       return symbolMismatch(object, section.name, 'references to another place than its functions', TOGETHER);
     }
@@ -233,6 +250,10 @@ export function matchUnit(
     const [match] = matches;
     if (match === undefined || match.result.kind !== 'match') {
       const worst = farthest(tried);
+      const [first] = tried;
+      if (worst === undefined && first !== undefined) {
+        return symbolMismatch(object, section.name, `no memory at ${hex(first.base)}`, 'its code');
+      }
       if (worst === undefined) {
         const what = missing ?? section.name;
         return symbolMismatch(object, what, 'not in the running kernel', 'a function of this name');
@@ -262,13 +283,14 @@ export function matchUnit(
       explained.set(what, (explained.get(what) ?? 0) + count);
     compared += section.size;
   }
-  const differing = compareMeaning(object, kernel, text, learned, tables);
+  const differing = compareMeaning(object, kernel, scope, text, learned, tables);
   if (differing !== undefined) return { kind: 'mismatch', mismatch: differing };
   const misplaced = learned.checkObjects();
   if (misplaced !== undefined) return { kind: 'mismatch', mismatch: misplaced };
   return {
     kind: 'match',
     object,
+    target,
     text,
     bases: learned.bases,
     values: learned.values,

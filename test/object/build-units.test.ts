@@ -104,6 +104,11 @@ describe('the objects of a unit', () => {
     expect(Buffer.from(unit.post).includes('RT %d')).toBe(true);
   });
 
+  it('tell the module that they are part of', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/nfs.c', 'return 1', 'return 2']]));
+    expect(unit).toMatchObject({ path: 'fs/nfs.o', target: 'nfs' });
+  });
+
   it('are made without a write to the source tree', async () => {
     const before = await snapshot(fixture.source);
     await build(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return 6;']]));
@@ -117,7 +122,7 @@ describe('patches that make no update', () => {
       build(
         await patchOf(fixture, [
           ['fs/pipe.c', 'return 0;', 'return 7;'],
-          ['fs/nfs.c', 'return 1', 'return 2'],
+          ['fs/shared.c', 'return 1', 'return 2'],
           ['include/linux/kernel.h', 'const char', 'char'],
         ]),
       ),
@@ -129,8 +134,8 @@ describe('patches that make no update', () => {
         message: 'include/linux/kernel.h is a header: headers are not supported in this version',
       },
       {
-        file: 'fs/nfs.c',
-        message: 'fs/nfs.c is part of the module nfs: modules are not supported in this version',
+        file: 'fs/shared.c',
+        message: 'fs/shared.c is part of several modules (nfs:nfsd): that is not supported in this version',
       },
     ]);
     expect(error.message).toContain('2 refusals:');

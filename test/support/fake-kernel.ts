@@ -53,6 +53,8 @@ export interface Boot {
   readonly oneCpu?: boolean;
   /** Names of keys that are on. */
   readonly enabled?: readonly string[];
+  /** Whose symbols these are; the kernel's own without. */
+  readonly module?: string;
 }
 
 export interface LoadedObject {
@@ -148,6 +150,10 @@ export class FakeKernel implements Kernel {
     return this.#symbols.filter((each) => each.name === name && each.module === module);
   }
 
+  everywhere(name: string): readonly KernelSymbol[] {
+    return this.#symbols.filter((each) => each.name === name);
+  }
+
   refresh(): void {
     // Nothing is remembered.
   }
@@ -163,7 +169,7 @@ export class FakeKernel implements Kernel {
   /** Lays an object out, links it with what is defined so far, and boots. Sections without a base get one. */
   load(object: ObjectFile, bases: Readonly<Record<string, bigint>> = {}, boot: Boot = {}): LoadedObject {
     const placed = this.#layOut(object, bases);
-    this.#define(object, placed);
+    this.#define(object, placed, boot.module);
     for (const [section, base] of placed) {
       for (const relocation of object.sections[section]?.relocations ?? []) {
         this.#relocate(object, placed, base, relocation);
@@ -223,16 +229,16 @@ export class FakeKernel implements Kernel {
   }
 
   /** kallsyms of the object; without a weak symbol that is defined already. */
-  #define(object: ObjectFile, placed: ReadonlyMap<SectionIndex, Address>): void {
+  #define(object: ObjectFile, placed: ReadonlyMap<SectionIndex, Address>, module: string | undefined): void {
     for (const symbol of object.symbols) {
       const base = typeof symbol.place === 'number' ? placed.get(symbol.place) : undefined;
       if (base === undefined || symbol.name === '') continue;
       if (symbol.type !== STT_FUNC && symbol.type !== STT_OBJECT) continue;
       const isWeak = symbol.binding === STB_WEAK;
-      if (isWeak && this.named(symbol.name).length > 0) continue;
+      if (isWeak && this.named(symbol.name, module).length > 0) continue;
       const letter = symbol.type === STT_FUNC ? 't' : 'd';
       const type = symbol.binding === STB_LOCAL ? letter : isWeak ? 'W' : letter.toUpperCase();
-      this.define(symbol.name, addressAt(base, symbol.value), type);
+      this.define(symbol.name, addressAt(base, symbol.value), type, module);
     }
   }
 
@@ -305,7 +311,7 @@ export class FakeKernel implements Kernel {
   }
 
   #external(name: string): bigint {
-    const [found] = this.named(name);
+    const [found] = this.everywhere(name);
     if (found === undefined) throw new Error(`undefined reference to ${name}`);
     return found.address;
   }

@@ -15,7 +15,7 @@ import { readCases } from '../support/case/read-cases.ts';
 import { expectCreated, expectRefusal, runCase } from '../support/case/run-case.ts';
 import type { TestCase } from '../support/case/test-case.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
-import { testCacheDir, testImage } from '../support/vm/test-kernel.ts';
+import { testCacheDir, testImage, testModule } from '../support/vm/test-kernel.ts';
 import { Vm } from '../support/vm/vm.ts';
 
 const PROGRAMS = ['probe', 'source_route', 'sleepers'] as const;
@@ -53,7 +53,12 @@ describe('cases', () => {
       from: await compileGuest(name, cacheDir),
       mode: 0o755,
     }));
-    vm = await Vm.boot({ image, cacheDir, bundle: program, files: await Promise.all(programs) });
+    const modules = [...new Set(cases.flatMap((testCase) => testCase.modules))].map(async (name) => ({
+      path: `/root/modules/${name}.ko`,
+      from: await testModule(name),
+    }));
+    const files = await Promise.all([...programs, ...modules]);
+    vm = await Vm.boot({ image, cacheDir, bundle: program, files });
   });
 
   afterAll(async () => {

@@ -96,11 +96,16 @@ export class ImageKernel implements Kernel {
   }
 
   /** Nothing to do: all symbols are in memory. */
-  prefetch(_names: Iterable<string>, _module?: string): void {}
+  prefetch(_names: Iterable<string>): void {}
 
   named(name: string, module?: string): readonly KernelSymbol[] {
     const index = module === undefined ? this.#symbols : this.#modules.get(module)?.symbols;
     return index?.named(name) ?? [];
+  }
+
+  everywhere(name: string): readonly KernelSymbol[] {
+    const inModules = [...this.#modules.values()].flatMap(({ symbols }) => symbols.named(name));
+    return [...this.#symbols.named(name), ...inModules];
   }
 
   /** Nothing to do: nothing changes. */

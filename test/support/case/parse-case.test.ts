@@ -22,6 +22,7 @@ describe('parseCase', () => {
       obstacles: [],
       functions: undefined,
       newFunctions: undefined,
+      modules: [],
       resident: false,
       twice: false,
       log: [],

@@ -19,6 +19,7 @@ const TOP = new Set([
   'ABOUT',
   'PATCH',
   'PATCH_FROM_DEBIAN',
+  'MODULES',
   'SETUP',
   'TRIGGER',
   'EXPECT_BEFORE',
@@ -43,6 +44,7 @@ const FLAGS = new Set(['RESIDENT', 'TWICE']);
 const SINGLE = new Set([
   'PATCH',
   'PATCH_FROM_DEBIAN',
+  'MODULES',
   'FUNCTIONS',
   'NEW_FUNCTIONS',
   'RESIDENT',
@@ -216,6 +218,7 @@ function readTimeout(reader: CaseReader): number {
 }
 
 const RUNS_IN_GUEST = [
+  'MODULES',
   'SETUP',
   'TRIGGER',
   'EXPECT_BEFORE',
@@ -262,6 +265,7 @@ export function parseCase(text: string, file: string, name: string): TestCase {
     about,
     patch,
     createRefusal,
+    modules: readNames(reader, 'MODULES') ?? [],
     setup: reader.script('SETUP'),
     trigger: reader.script('TRIGGER'),
     before: reader.all('EXPECT_BEFORE').map((line) => readExpectation(reader, line)),

@@ -32,6 +32,8 @@ export interface TestCase {
   readonly patch: { readonly kind: 'file' | 'debian'; readonly path: string };
   /** `create` refuses the patch: there is nothing to run in a guest. */
   readonly createRefusal: Refusal | undefined;
+  /** Names of the kernel's modules that lie in the guest as /root/modules/NAME.ko. */
+  readonly modules: readonly string[];
   readonly setup: string;
   readonly trigger: string;
   readonly before: readonly Expectation[];

@@ -1,6 +1,8 @@
 /**
  * The kernel that most VM tests boot, from Debian's archive by way of the cache.
  */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { cacheDir } from '../../../src/debian/cache-dir.ts';
 import { debianSources } from '../../../src/debian/debian-sources.ts';
 
@@ -16,4 +18,13 @@ export function testCacheDir(): string {
 export async function testImage(release: string = TEST_RELEASE): Promise<string> {
   const { image } = await debianSources(release, { cacheDir: testCacheDir(), parts: ['image'] });
   return image;
+}
+
+/** The file of one of its modules. */
+export async function testModule(name: string): Promise<string> {
+  const { modules } = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir(), parts: ['image'] });
+  const files = await readdir(modules, { recursive: true });
+  const file = files.find((each) => each.endsWith(`/${name}.ko`));
+  if (file === undefined) throw new Error(`${TEST_RELEASE} has no module ${name}`);
+  return join(modules, file);
 }
