@@ -8,6 +8,7 @@ import { namesOf, readObjects, type UpdateObjects } from '../link/update-objects
 import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { targetNotLoaded } from '../live/target-not-loaded.ts';
+import { textPatches } from '../live/text-patches.ts';
 import { counted, formatSize } from '../report/format.ts';
 import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -57,7 +58,9 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
     await needTargets(subject, update.id, objects);
     kernel.prefetch(namesOf(objects));
     session.progress.step('matching');
-    const units = await checkUpdate(update, objects, kernel);
+    const units = await checkUpdate(update, objects, kernel, () =>
+      kernel.isRunning ? textPatches(kernel) : [],
+    );
     refuseMismatches(units);
     const difference = identityDifference(update.kernel, identity, found);
     if (difference !== undefined) {

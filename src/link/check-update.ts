@@ -11,6 +11,7 @@ import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import type { Mismatch } from '../match/mismatch.ts';
 import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
+import { noPatches, type TextPatches } from '../match/text-patch.ts';
 import type { Update } from '../update/update.ts';
 import { bindCore } from './link-core.ts';
 import { linkMatched } from './link-matched.ts';
@@ -67,11 +68,12 @@ async function checkUnit(
   index: number,
   kernel: Kernel,
   tables: RunTables,
+  patches: TextPatches,
 ): Promise<{ readonly check: UnitCheck; readonly match: UnitMatch | undefined }> {
   const unit = objects.units[index];
   const references = update.units[index]?.references ?? [];
   if (unit === undefined) throw new RangeError('unit');
-  const result = matchUnit(unit.pre, kernel, tables, unit.target);
+  const result = matchUnit(unit.pre, kernel, tables, unit.target, patches);
   if (result.kind === 'mismatch') {
     const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
     const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };
@@ -106,11 +108,12 @@ export async function checkUpdate(
   update: Update,
   objects: UpdateObjects,
   kernel: Kernel,
+  patches: TextPatches = noPatches,
 ): Promise<readonly UnitCheck[]> {
   const units = [];
   const tables = new RunTables(kernel);
   for (const index of objects.units.keys()) {
-    units.push(await checkUnit(update, objects, index, kernel, tables));
+    units.push(await checkUnit(update, objects, index, kernel, tables, patches));
   }
   const matches = units.flatMap(({ match }) => (match === undefined ? [] : [match]));
   if (matches.length === units.length) {

@@ -115,6 +115,7 @@ describe('in a matched unit', () => {
     object,
     target: 'vmlinux',
     text: new Map(),
+    patches: [],
     bases: new Map([
       [section('.text'), toAddress(A)],
       [section('.data'), toAddress(B)],

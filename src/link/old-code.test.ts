@@ -3,11 +3,12 @@ import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.t
 import type { Boot } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
 import { smallKernel } from '../../test/support/small-kernel.ts';
-import { RefusedError } from '../diagnostics/error.ts';
+import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hexBytes } from '../diagnostics/hex.ts';
 import { toAddress } from '../kernel/address.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
-import { checkSite, oldRanges } from './old-code.ts';
+import type { TextPatch } from '../match/text-patch.ts';
+import { checkSite, oldRanges, refusePatched } from './old-code.ts';
 import type { OldRange } from './update-tables.ts';
 
 const TEXT = 0xffffffff81234000n;
@@ -87,6 +88,54 @@ describe('oldRanges', () => {
     expect(() => oldRanges({ ...match, object: { ...match.object, symbols: twice } }, 'get')).toThrow(
       /test\.o: 2 functions get/,
     );
+  });
+});
+
+const probe = (at: bigint, kind: TextPatch['kind'] = 'kprobe'): TextPatch => ({
+  at: toAddress(at),
+  size: 1,
+  kind,
+  owner: 'the kprobe at x',
+  isLegal: ([byte]) => byte === 0xcc,
+});
+
+describe('what somebody else has patched', () => {
+  function patched(at: bigint): UnitMatch {
+    const object = buildObject(record);
+    const kernel = smallKernel();
+    kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+    kernel.write(at, [0xcc]);
+    const result = matchUnit(object, kernel, undefined, undefined, () => [probe(at)]);
+    if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+    return result;
+  }
+
+  it('is no mismatch, is named, and may change at any time', () => {
+    const match = patched(TEXT + 13n);
+    expect(match.explained.get('the kprobe at x')).toBe(1);
+    expect([...(oldRanges(match, 'get.part.0')[0]?.mask ?? [])]).toEqual([0xff, 0, 0xff]);
+  });
+
+  it('is a mismatch where it is not what its owner writes', () => {
+    const object = buildObject(record);
+    const kernel = smallKernel();
+    kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+    kernel.write(TEXT + 13n, [0x90]);
+    expect(matchUnit(object, kernel, undefined, undefined, () => [probe(TEXT + 13n)]).kind).toBe('mismatch');
+  });
+
+  it('refuses the function that it is in, by its owner, and no other', () => {
+    const match = patched(TEXT + 5n);
+    expect(() => {
+      refusePatched(match, 'get', oldRanges(match, 'get'));
+    }).toThrow(/the kprobe at x has changed get/);
+    expect(() => {
+      refusePatched(match, 'gets', oldRanges(match, 'gets'));
+    }).not.toThrow();
+    const other = { ...match, patches: [probe(TEXT + 5n, 'update')] };
+    expect(() => {
+      refusePatched(other, 'get', oldRanges(other, 'get'));
+    }).toThrow(BusyError);
   });
 });
 

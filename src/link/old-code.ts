@@ -1,7 +1,7 @@
 /**
  * The old code of a function that is replaced: its body and its cold parts, as they are in memory.
  */
-import { RefusedError } from '../diagnostics/error.ts';
+import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
 import { STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol } from '../elf/model.ts';
@@ -39,6 +39,24 @@ export function oldRanges(match: UnitMatch, name: string): readonly OldRange[] {
     .map((symbol) => rangeOf(match, symbol, false))
     .filter((range) => range !== undefined);
   return [first, ...cold];
+}
+
+/**
+ * Nobody else may have written to a function that is replaced. A kprobe in its body would never fire again, and nobody
+ * would notice; another update's jump would be lost.
+ */
+export function refusePatched(match: UnitMatch, name: string, ranges: readonly OldRange[]): void {
+  for (const { at, size, kind, owner } of match.patches) {
+    const hit = ranges.some(
+      ({ start, body }) => at < start + BigInt(body.length) && start < at + BigInt(size),
+    );
+    if (!hit) continue;
+    const message = `${match.object.path}: ${owner} has changed ${name}, which is to be replaced`;
+    if (kind === 'update') {
+      throw new BusyError('module_busy', message, { hint: 'undo that update first (ksplice undo)' });
+    }
+    throw new RefusedError('refused', message, { hint: 'remove the probe, then apply the update again' });
+  }
 }
 
 /** The bytes that the jump overwrites must be nobody else's; see hazards in docs/safety.md. */

@@ -8,6 +8,7 @@ import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import { reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import type { LiveContext } from './context.ts';
+import { textPatches } from './text-patches.ts';
 
 /** Throws MatchError (exit 4) with function, offset and both disassemblies at the first mismatch. */
 export async function matchUpdate(
@@ -19,7 +20,7 @@ export async function matchUpdate(
   const tables = new RunTables(kernel);
   for (const { path, target, pre } of objects.units) {
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel, tables, target);
+    const result = matchUnit(pre, kernel, tables, target, () => textPatches(kernel));
     if (result.kind === 'match') {
       matches.push(result);
       continue;

@@ -14,6 +14,7 @@ import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import type { BootChoices, Choice } from './boot-choices.ts';
 import { alternativeChoice, type Explanation, explainPlace, isMutable } from './explain-place.ts';
 import type { LiveValues } from './live-values.ts';
+import type { TextPatch } from './text-patch.ts';
 import { compareTemplate, compareVariant, type Observation } from './variant.ts';
 
 export interface SectionMatch {
@@ -77,6 +78,8 @@ class Comparison {
   readonly #run: Uint8Array;
   readonly #live: LiveValues;
   readonly choices: BootChoices;
+  /** Those in this section, by address. */
+  readonly #patches: readonly TextPatch[];
   readonly #isPlausible: Plausible;
 
   constructor(
@@ -86,6 +89,7 @@ class Comparison {
     run: Uint8Array,
     live: LiveValues,
     choices: BootChoices,
+    patches: readonly TextPatch[],
     isPlausible: Plausible,
   ) {
     this.#object = object;
@@ -94,6 +98,7 @@ class Comparison {
     this.#run = run;
     this.#live = live;
     this.choices = choices;
+    this.#patches = patches;
     this.#isPlausible = isPlausible;
     this.mask = new Uint8Array(section.size).fill(0xff);
   }
@@ -127,7 +132,23 @@ class Comparison {
     return { bytes: this.#section.data.subarray(from, to), relocations, path: this.#object.path };
   }
 
-  #plain(span: Span): boolean {
+  /** Fixed code, but for what somebody has patched in it. */
+  #plain({ from, to }: Span): boolean {
+    let at = from;
+    for (const patch of this.#patches) {
+      const start = Number(patch.at - this.#base);
+      const end = start + patch.size;
+      if (start < at || end > to) continue;
+      if (!patch.isLegal(this.#run.subarray(start, end))) continue;
+      if (!this.#fixed({ from: at, to: start })) return false;
+      this.#count(patch.owner, 1);
+      this.mask.fill(0, start, end);
+      at = end;
+    }
+    return this.#fixed({ from: at, to });
+  }
+
+  #fixed(span: Span): boolean {
     if (span.from === span.to) return true;
     const compared = compareTemplate(
       this.#template(span),
@@ -190,6 +211,7 @@ class Comparison {
         this.#run,
         this.#live,
         this.choices.fork(),
+        this.#patches,
         this.#isPlausible,
       );
       return inside.span(span, inner) ? { what, observations: [], choices, inside } : undefined;
@@ -231,11 +253,15 @@ export function compareSection(
   base: Address,
   live: LiveValues,
   choices: BootChoices,
+  patches: readonly TextPatch[],
   isPlausible: Plausible,
 ): SectionMatch | SectionDifference | UnmappedSection {
   const run = live.readIfMapped(base, section.size);
   if (run === undefined) return { kind: 'unmapped' };
-  const comparison = new Comparison(object, section, base, run, live, choices.fork(), isPlausible);
+  const mine = patches
+    .filter(({ at, size }) => at >= base && at + BigInt(size) <= base + BigInt(section.size))
+    .toSorted((a, b) => (a.at < b.at ? -1 : 1));
+  const comparison = new Comparison(object, section, base, run, live, choices.fork(), mine, isPlausible);
   // At rest nothing has been rewritten yet: every place is as objtool left it.
   const rewritten = live.isRunning ? placesOfSection(places, section) : [];
   if (comparison.span({ from: 0, to: section.size }, rewritten)) {

@@ -25,6 +25,8 @@ export const liveNames: readonly string[] = [
   'ftrace_caller',
   'ftrace_regs_caller',
   '__fentry__',
+  'ftrace_trampoline',
+  'kprobe_optinsn_page',
   ...registers.map((register) => `__x86_indirect_thunk_${register}`),
 ];
 

@@ -29,6 +29,7 @@ import { isFileScopeObject, LearnedValues } from './learned-values.ts';
 import { LiveValues, liveNames } from './live-values.ts';
 import type { CodeMismatch, Mismatch, SymbolMismatch } from './mismatch.ts';
 import { RunTables, tableNames } from './run-tables.ts';
+import { noPatches, type TextPatch, type TextPatches } from './text-patch.ts';
 import type { Observation } from './variant.ts';
 
 /** A matched text section: its bytes in memory, and which of them may change at any time. */
@@ -44,6 +45,8 @@ export interface UnitMatch {
   /** `vmlinux`, or the module that the unit is part of. */
   readonly target: string;
   readonly text: ReadonlyMap<SectionIndex, MatchedText>;
+  /** What others had written to the kernel's text when it was matched. */
+  readonly patches: readonly TextPatch[];
   /** Run addresses of the unit's sections, text and data, as far as the matched code shows them. */
   readonly bases: ReadonlyMap<SectionIndex, Address>;
   /** Run addresses of named symbols, of other units too. */
@@ -134,6 +137,7 @@ function tryBases(
   bases: readonly Address[],
   live: LiveValues,
   choices: BootChoices,
+  patches: TextPatches,
   learned: LearnedValues,
 ): readonly Tried[] {
   let tried: readonly Tried[] = [];
@@ -142,10 +146,14 @@ function tryBases(
       live.forget();
       pause();
     }
+    const patched = patches();
     tried = bases.map((base) => {
       const isPlausible = (observation: Observation): boolean =>
         learned.isPlausible(observation, { section: section.index, base });
-      return { base, result: compareSection(object, section, places, base, live, choices, isPlausible) };
+      return {
+        base,
+        result: compareSection(object, section, places, base, live, choices, patched, isPlausible),
+      };
     });
     if (tried.some(({ result }) => result.kind === 'match')) break;
   }
@@ -223,12 +231,14 @@ function compareMeaning(
 /**
  * Compares the whole unit; stops at the first mismatch. `tables`: who matches many units lets them share what is
  * read of the kernel's tables. `target`: `vmlinux`, or the loaded module that the unit is part of.
+ * `patches`: who else has written to the kernel's text.
  */
 export function matchUnit(
   object: ObjectFile,
   kernel: Kernel,
   tables: RunTables = new RunTables(kernel),
   target: string = VMLINUX,
+  patches: TextPatches = noPatches,
 ): UnitMatch | UnitMismatch {
   const scope = scopeOf(kernel, target);
   kernel.prefetch(namesToLookUp(object));
@@ -245,7 +255,7 @@ export function matchUnit(
     if (!agrees && learned.bases.has(section.index) && missing === undefined) {
       return symbolMismatch(object, section.name, 'references to another place than its functions', TOGETHER);
     }
-    const tried = tryBases(object, section, places, bases, live, choices, learned);
+    const tried = tryBases(object, section, places, bases, live, choices, patches, learned);
     const matches = tried.filter(({ result }) => result.kind === 'match');
     const [match] = matches;
     if (match === undefined || match.result.kind !== 'match') {
@@ -292,6 +302,7 @@ export function matchUnit(
     object,
     target,
     text,
+    patches: patches(),
     bases: learned.bases,
     values: learned.values,
     explained,

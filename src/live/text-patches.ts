@@ -1,0 +1,98 @@
+/**
+ * Who has written to the running kernel's text, besides the kernel itself: kprobes, by the list in debugfs, and
+ * applied updates, by what is recorded of them.
+ *
+ * No address passes through sysfs, so where an update's jump is has to be found: at the recorded distance from
+ * a symbol of the function's name, going into the update's module.
+ */
+import { readFileSync } from 'node:fs';
+import { type Address, addressAt, toAddress } from '../kernel/address.ts';
+import { type Kernel, type LoadedModule, readIfMapped } from '../kernel/kernel.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
+import type { TextPatch } from '../match/text-patch.ts';
+import { isNopSequence } from '../x86/nops.ts';
+import { hasEntry, isCoreLoaded, listEntries, stageOf } from './core-sysfs.ts';
+import { readRecord } from './journal.ts';
+
+const KPROBES = '/sys/kernel/debug/kprobes/list';
+const INT3 = 0xcc;
+const JMP = 0xe9;
+const JUMP_SIZE = 5;
+const PAGE_SIZE = 4096n;
+
+/** Where the jump at the beginning of the bytes goes; undefined if there is none. */
+function jumpTarget(bytes: Uint8Array, at: Address): Address | undefined {
+  if (bytes[0] !== JMP || bytes.length < JUMP_SIZE) return undefined;
+  return addressAt(at, JUMP_SIZE + new DataView(bytes.buffer, bytes.byteOffset).getInt32(1, true));
+}
+
+/**
+ * Lines of the list: `ffffffff81234567  k  vfs_read+0x10    [OPTIMIZED]`. One at an ftrace entry works through
+ * ftrace, and one that is disabled or gone has written nothing.
+ */
+export function parseKprobes(list: string, kernel: Kernel): readonly TextPatch[] {
+  if (list === '') return [];
+  const pages = kernel.named('kprobe_optinsn_page', '__builtin__kprobes').map(({ address }) => address);
+  return list.split('\n').flatMap((line): TextPatch[] => {
+    const [, digits, place] = /^([0-9a-f]{16})\s+[kr]\s+(\S+)/.exec(line) ?? [];
+    if (digits === undefined || /\[(FTRACE|DISABLED|GONE)\]/.test(line)) return [];
+    const at = toAddress(BigInt(`0x${digits}`));
+    const common = { at, kind: 'kprobe', owner: `the kprobe at ${place}` } as const;
+    if (!line.includes('[OPTIMIZED]')) return [{ ...common, size: 1, isLegal: ([byte]) => byte === INT3 }];
+    const isLegal = (bytes: Uint8Array): boolean => {
+      const target = jumpTarget(bytes, at);
+      return target !== undefined && pages.some((page) => target >= page && target < page + PAGE_SIZE);
+    };
+    return [{ ...common, size: JUMP_SIZE, isLegal }];
+  });
+}
+
+function readKprobes(): string {
+  try {
+    return readFileSync(KPROBES, 'latin1');
+  } catch {
+    // No kprobes, or no debugfs: what one has written will be a mismatch, and its cause is guessed right.
+    return '';
+  }
+}
+
+function siteOf(
+  kernel: Kernel,
+  module: LoadedModule,
+  start: Address,
+  site: { readonly offset: number; readonly size: number },
+): Address | undefined {
+  const at = addressAt(start, site.offset);
+  const bytes = readIfMapped(kernel, at, site.size);
+  const target = bytes === undefined ? undefined : jumpTarget(bytes, at);
+  const inside = target !== undefined && target >= module.base && target < module.base + BigInt(module.size);
+  return inside ? at : undefined;
+}
+
+function jumpsOf(id: string, kernel: Kernel): readonly TextPatch[] {
+  const module = kernel.modules().find(({ name }) => name === `ksplice_${id}`);
+  const units = readRecord(id)?.manifest.units ?? [];
+  if (module === undefined) return [];
+  return units.flatMap(({ target, functions }) =>
+    functions.flatMap(({ preName, site }) =>
+      kernel.named(preName, target === VMLINUX ? undefined : target).flatMap(({ address }): TextPatch[] => {
+        const at = siteOf(kernel, module, address, site);
+        if (at === undefined) return [];
+        const isLegal = (bytes: Uint8Array): boolean => {
+          const goes = jumpTarget(bytes, at);
+          const isOurs =
+            goes !== undefined && goes >= module.base && goes < module.base + BigInt(module.size);
+          return isOurs && isNopSequence(bytes.subarray(JUMP_SIZE));
+        };
+        return [{ at, size: site.size, kind: 'update', owner: `the update ${id}`, isLegal }];
+      }),
+    ),
+  );
+}
+
+/** All of them, as they are now. `except`: an update that is being applied itself. */
+export function textPatches(kernel: Kernel, except?: string): readonly TextPatch[] {
+  const ids = isCoreLoaded() ? listEntries() : [];
+  const applied = ids.filter((id) => id !== except && hasEntry(id) && stageOf(id) === 'applied');
+  return [...parseKprobes(readKprobes(), kernel), ...applied.flatMap((id) => jumpsOf(id, kernel))];
+}

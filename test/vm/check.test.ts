@@ -1,0 +1,77 @@
+/**
+ * `ksplice check`: everything that apply would find out, and nothing that it would change.
+ */
+import * as v from 'valibot';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
+import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
+import { FIXED_FUNCTION, updateFile } from '../support/live/update-file.ts';
+import { TEST_RELEASE, testImage } from '../support/vm/test-kernel.ts';
+
+const NEXT_RELEASE = '6.1.0-50-cloud-amd64';
+
+const errorSchema = v.object({
+  code: v.string(),
+  message: v.string(),
+  details: v.object({ running: v.array(v.string()), source: v.array(v.string()) }),
+});
+
+let bundle: string;
+let update: string;
+
+beforeAll(async () => {
+  [bundle, update] = [await hostBundle(), await updateFile()];
+});
+
+async function atRest(release: string, ...flags: readonly string[]): ReturnType<typeof hostKsplice> {
+  return await hostKsplice(bundle, ['check', update, '--image', await testImage(release), ...flags], '/');
+}
+
+describe('a kernel at rest', () => {
+  it('fits, and every symbol is known for a reason', async () => {
+    const { exitCode, stdout, stderr } = await atRest(TEST_RELEASE, '-v');
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toMatch(/ns_capable: 0xffffffff\w+, where the matched code refers to it/);
+    expect(stdout).toMatch(new RegExp(`fits ${TEST_RELEASE}$`, 'm'));
+  });
+
+  it('of another version does not: the first difference, in both disassemblies', async () => {
+    const { exitCode, stdout } = await atRest(NEXT_RELEASE, '--json');
+    expect(exitCode).toBe(4);
+    const error = v.parse(errorSchema, JSON.parse(stdout));
+    expect(error).toMatchObject({
+      code: 'no_match',
+      message: expect.stringContaining(`${FIXED_FUNCTION}+0x`),
+    });
+    expect(error.details.running.length).toBeGreaterThan(2);
+    expect(error.details.source.length).toBeGreaterThan(2);
+    expect(error.details.running).not.toEqual(error.details.source);
+  });
+
+  it('that is no kernel is a mistake of who gave it', async () => {
+    const { exitCode, stderr } = await hostKsplice(bundle, ['check', update, '--image', update], '/');
+    expect(exitCode, stderr).toBe(65);
+  });
+
+  it('needs an image for --modules', async () => {
+    const { exitCode } = await hostKsplice(bundle, ['check', update, '--modules', '/lib/modules'], '/');
+    expect(exitCode).toBe(64);
+  });
+});
+
+describe('the running kernel', () => {
+  it('fits, and is left as it was', async () => {
+    await using vm = await bootLiveGuest();
+    const before = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
+    const { exitCode, json } = await guestKsplice(vm, `check ${UPDATE}`);
+    expect(exitCode).toBe(0);
+    expect(json).toMatchObject({
+      kernel: { release: TEST_RELEASE, running: true },
+      units: [{ unit: 'net/ipv4/ip_options.o', matches: true, explained: { 'fentry: nop': 9 } }],
+    });
+    const after = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
+    expect(after.stdout).toBe(before.stdout);
+    const { exitCode: asUser } = await guestKsplice(vm, `check ${UPDATE}`, { uid: 1000 });
+    expect(asUser).toBe(69);
+  });
+});
