@@ -9,7 +9,7 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runKbuild } from '../src/build/kbuild.ts';
 import { prepareTree } from '../src/build/tree.ts';
@@ -17,6 +17,7 @@ import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
 import { readObject } from '../src/elf/read-object.ts';
 import { ImageKernel } from '../src/kernel/image/image-kernel.ts';
+import { VMLINUX } from '../src/kernel/symbol-scope.ts';
 import { matchUnit } from '../src/match/match-unit.ts';
 import { reportMismatch } from '../src/match/mismatch-report.ts';
 import { RunTables } from '../src/match/run-tables.ts';
@@ -56,9 +57,17 @@ const tree = await prepareTree({
   symvers: debian.headers,
   jobs,
 });
-const kernel = await ImageKernel.open(debian.image);
+const kernel = await ImageKernel.open(debian.image, { modulesDirectory: debian.modules });
 const tables = new RunTables(kernel);
 print(`${kernel.release} ${kernel.version}`);
+
+/** `vmlinux`, or the module that kbuild compiled the object for. */
+async function targetOf(name: string): Promise<string> {
+  const file = join(tree.buildDir, dirname(name), `.${basename(name)}.cmd`);
+  const line = (await readFile(file, 'utf8')).split('\n', 1)[0] ?? '';
+  if (!line.includes(' -DMODULE ')) return VMLINUX;
+  return /-DKBUILD_MODNAME='?"([\w:]+)"/.exec(line)?.[1] ?? VMLINUX;
+}
 
 interface Total {
   units: number;
@@ -67,6 +76,7 @@ interface Total {
 }
 
 const total: Total = { units: 0, bytes: 0, milliseconds: 0 };
+const modules = { units: 0, bytes: 0 };
 const matched: MatchedRange[] = [];
 const failures: string[] = [];
 for (const directory of values.dir) {
@@ -82,8 +92,14 @@ for (const directory of values.dir) {
       continue;
     }
     const object = readObject(bytes, name);
+    const target = await targetOf(name);
+    if (target.includes(':')) {
+      failures.push(`${name}: is part of several modules: ${target}`);
+      continue;
+    }
+    if (target !== VMLINUX) await kernel.loadModule(target);
     const start = performance.now();
-    const result = matchUnit(object, kernel, tables);
+    const result = matchUnit(object, kernel, tables, target);
     total.milliseconds += performance.now() - start;
     total.units += 1;
     if (result.kind === 'mismatch') {
@@ -92,6 +108,11 @@ for (const directory of values.dir) {
       continue;
     }
     total.bytes += result.compared;
+    if (target !== VMLINUX) {
+      modules.units += 1;
+      modules.bytes += result.compared;
+      continue;
+    }
     for (const [index, { base }] of result.text) {
       const section = object.sections[index];
       if (section === undefined) continue;
@@ -105,8 +126,9 @@ for (const failure of failures) print(`MISMATCH ${failure}`);
 for (const { name, address } of coverage.holes) print(`HOLE ${name} at 0x${address.toString(16)}`);
 const megabytes = total.bytes / 1e6;
 print(`units: ${total.units}, of which ${failures.length} do not match`);
-print(`functions: ${coverage.matched} of ${coverage.functions} that kallsyms has there`);
-print(`bytes: ${coverage.matchedBytes} of ${coverage.bytes} from first to last`);
+print(`of them in modules: ${modules.units} match, ${modules.bytes} bytes`);
+print(`functions of vmlinux: ${coverage.matched} of ${coverage.functions} that kallsyms has there`);
+print(`bytes of vmlinux: ${coverage.matchedBytes} of ${coverage.bytes} from first to last`);
 print(
   `time: ${total.milliseconds.toFixed(0)} ms for ${megabytes.toFixed(2)} MB: ${((1000 * megabytes) / total.milliseconds).toFixed(1)} MB/s`,
 );

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # What to compile a kernel's units with, what to read and unpack Debian's packages with, and the guests.
 PACKAGES='
 	bc binutils bison flex gcc gcc-12 libc6-dev libelf-dev libssl-dev make pahole patch perl zlib1g-dev
-	ca-certificates cpio diffutils dpkg kmod lz4 tar util-linux xz-utils zstd
+	bzip2 ca-certificates cpio diffutils dpkg kmod lz4 lzop tar util-linux xz-utils zstd
 	busybox-static qemu-system-x86
 '
 

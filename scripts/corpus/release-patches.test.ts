@@ -8,6 +8,10 @@ const changed = `--- a/fs/pipe.c
 --- a/decoy.c
  }
 @@ -20 +19,2 @@
++new
++newer
+-old
+@@ -30 +30,2 @@
 -old
 +new
 +newer
@@ -27,7 +31,7 @@ const deleted = `--- a/fs/old.c
 test('a difference comes apart into files; joined, they are the difference again', () => {
   const patches = splitReleaseDiff(changed + added + deleted);
   expect(patches.map(({ file, kind, changedLines }) => [file, kind, changedLines])).toEqual([
-    ['fs/pipe.c', 'changed', 4],
+    ['fs/pipe.c', 'changed', 7],
     ['fs/new.c', 'new', 1],
     ['fs/old.c', 'deleted', 1],
   ]);
@@ -40,7 +44,7 @@ test('what has no hunks is passed over', () => {
 });
 
 test('a difference that was cut off is an error, not a smaller corpus', () => {
-  expect(() => splitReleaseDiff(changed.slice(0, changed.indexOf('-old')))).toThrow(/within a hunk/);
+  expect(() => splitReleaseDiff(changed.slice(0, changed.indexOf('+newer')))).toThrow(/within a hunk/);
 });
 
 test('two patches have the same hash only if they are the same', () => {

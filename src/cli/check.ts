@@ -28,7 +28,6 @@ interface Subject {
 async function openKernel(flags: CheckFlags): Promise<Subject> {
   const { image, modules } = flags;
   if (image === undefined) {
-    requireRoot("read the running kernel's memory");
     const kernel = new RunningKernel();
     const close = (): void => {
       kernel.close();
@@ -48,6 +47,7 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
       hint: 'give the image of that kernel, too',
     });
   }
+  if (flags.image === undefined) requireRoot("read the running kernel's memory");
   session.progress.step(`checking ${file}`);
   const update = readUpdateFile(file);
   const objects = readObjects(update);

@@ -20,6 +20,7 @@ const ELF_HEADER_SIZE = 64;
 const PROGRAM_HEADER_SIZE = 56;
 const PT_LOAD = 1;
 const ET_CORE = 4;
+const LARGEST_OFFSET = (1n << 63n) - 1n;
 
 function errorCodeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
@@ -68,12 +69,7 @@ export class Kcore {
 
   #part(position: bigint, size: number, problem: string): Buffer {
     const bytes = Buffer.alloc(size);
-    let count: number;
-    try {
-      count = readSync(this.#fd, bytes, 0, size, position);
-    } catch (error) {
-      throw cannotRead(this.#path, error);
-    }
+    const count = this.#readAt(bytes, 0, position);
     if (count !== size) throw notCore(this.#path, problem);
     return bytes;
   }
@@ -108,13 +104,23 @@ export class Kcore {
     let done = 0;
     while (done < size) {
       const position = segment.fileOffset + (at - segment.start) + BigInt(done);
-      const count = readSync(this.#fd, bytes, done, size - done, position);
+      const count = this.#readAt(bytes, done, position);
       if (count === 0) {
         throw new MatchError('no_match', `${hex(at)}: ${this.#path} ends after ${hex(done)} bytes`);
       }
       done += count;
     }
     return bytes;
+  }
+
+  /** How many bytes there were; 0 where the file has none, at an offset that no file can have too. */
+  #readAt(bytes: Buffer, from: number, position: bigint): number {
+    if (position > LARGEST_OFFSET) return 0;
+    try {
+      return readSync(this.#fd, bytes, from, bytes.length - from, position);
+    } catch (error) {
+      throw cannotRead(this.#path, error);
+    }
   }
 
   close(): void {

@@ -99,17 +99,18 @@ const probe = (at: bigint, kind: TextPatch['kind'] = 'kprobe'): TextPatch => ({
   isLegal: ([byte]) => byte === 0xcc,
 });
 
-describe('what somebody else has patched', () => {
-  function patched(at: bigint): UnitMatch {
-    const object = buildObject(record);
-    const kernel = smallKernel();
-    kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
-    kernel.write(at, [0xcc]);
-    const result = matchUnit(object, kernel, undefined, undefined, () => [probe(at)]);
-    if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
-    return result;
-  }
+/** The record matched with a probe at an address. */
+function patched(at: bigint): UnitMatch {
+  const object = buildObject(record);
+  const kernel = smallKernel();
+  kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+  kernel.write(at, [0xcc]);
+  const result = matchUnit(object, kernel, undefined, undefined, () => [probe(at)]);
+  if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+  return result;
+}
 
+describe('what somebody else has patched', () => {
   it('is no mismatch, is named, and may change at any time', () => {
     const match = patched(TEXT + 13n);
     expect(match.explained.get('the kprobe at x')).toBe(1);

@@ -6,7 +6,7 @@
  * for bits that the kernel sets as it runs.
  */
 import { hex } from '../diagnostics/hex.ts';
-import type { ObjectFile, Section } from '../elf/model.ts';
+import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import { bugTable } from '../kernel/tables/bug-table.ts';
 import { JUMP_ENTRY_NOP_HACK, jumpTable } from '../kernel/tables/jump-table.ts';
@@ -70,6 +70,8 @@ export class TableComparison {
   readonly #object: ObjectFile;
   readonly #run: RunTables;
   readonly #learned: LearnedValues;
+  readonly #entries: ReadonlyMap<LinkedTable, ReadonlyMap<SectionIndex, readonly TableEntry[]>>;
+  readonly #orc: Uint8Array;
   /** Entries that were equal. */
   compared = 0;
 
@@ -77,6 +79,27 @@ export class TableComparison {
     this.#object = object;
     this.#run = run;
     this.#learned = learned;
+    this.#entries = this.#readEntries();
+    this.#orc = object.sections.find((each) => each.name === orcUnwind.section)?.data ?? new Uint8Array();
+  }
+
+  /** The unit's own entries, by the section that they are about: read once for all of them. */
+  #readEntries(): ReadonlyMap<LinkedTable, ReadonlyMap<SectionIndex, readonly TableEntry[]>> {
+    return new Map(
+      linkedTables.map((table) => {
+        const bySection = new Map<SectionIndex, TableEntry[]>();
+        for (const section of this.#object.sections) {
+          if (section.name !== table.table.section || section.size === 0) continue;
+          for (const entry of tableEntries(this.#object, section, table.table)) {
+            if (entry.owner === undefined) continue;
+            const list = bySection.get(entry.owner.section);
+            if (list === undefined) bySection.set(entry.owner.section, [entry]);
+            else list.push(entry);
+          }
+        }
+        return [table, bySection];
+      }),
+    );
   }
 
   #mismatch(name: string, found: string, expected: string): SymbolMismatch {
@@ -94,10 +117,7 @@ export class TableComparison {
 
   #table(table: LinkedTable, { section, base }: MatchedSection): SymbolMismatch | undefined {
     const name = table.table.section;
-    const entries = this.#object.sections
-      .filter((each) => each.name === name && each.size > 0)
-      .flatMap((each) => tableEntries(this.#object, each, table.table))
-      .filter(({ owner }) => owner?.section === section.index);
+    const entries = this.#entries.get(table)?.get(section.index) ?? [];
     const isOrc = table.table === orcUnwindIp;
     const end = addressAt(base, isOrc ? section.size : section.size - 1);
     const found = this.#run.about(table, base, end);
@@ -117,9 +137,11 @@ export class TableComparison {
         `${expected.length} as in the unit`,
       );
     }
+    const byOwner = new Map<bigint, RunEntry[]>();
+    for (const each of found) byOwner.set(each.owner, [...(byOwner.get(each.owner) ?? []), each]);
     for (const entry of entries) {
       const owner = addressAt(base, entry.owner?.offset ?? 0);
-      const candidates = found.filter((each) => each.owner === owner);
+      const candidates = byOwner.get(owner) ?? [];
       const observed = candidates.map((each) => this.#compareEntry(table, entry, each)).find(Boolean);
       if (observed === undefined) {
         const place = `${section.name}+${hex(entry.owner?.offset ?? 0)}`;
@@ -144,9 +166,8 @@ export class TableComparison {
   }
 
   #sameOrc(entry: TableEntry, run: RunEntry): boolean {
-    const section = this.#object.sections.find((each) => each.name === orcUnwind.section);
-    const expected = section?.data.subarray(entry.number * ORC_SIZE, (entry.number + 1) * ORC_SIZE);
+    const expected = this.#orc.subarray(entry.number * ORC_SIZE, (entry.number + 1) * ORC_SIZE);
     const found = this.#run.orcOf(run, ORC_SIZE);
-    return expected !== undefined && found !== undefined && Buffer.compare(expected, found) === 0;
+    return found !== undefined && Buffer.compare(expected, found) === 0;
   }
 }

@@ -2,6 +2,7 @@
  * Compares run bytes with one variant of a piece of code: template bytes whose relocated fields may
  * hold anything, but tell the value of the symbol that they refer to.
  */
+import { R_X86_64_NONE } from '../elf/constants.ts';
 import type { Relocation } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import { isNopSequence } from '../x86/nops.ts';
@@ -45,6 +46,11 @@ export function compareTemplate(
   let i = 0;
   while (i < template.bytes.length) {
     const relocation = template.relocations[next];
+    if (relocation?.type === R_X86_64_NONE && relocation.offset === i) {
+      // What objtool leaves of a reference that it took away.
+      next += 1;
+      continue;
+    }
     if (relocation !== undefined && relocation.offset === i) {
       const place = addressAt(at, i);
       const value = symbolValueFrom(relocation, run, offset + i, place);

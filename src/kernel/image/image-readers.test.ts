@@ -5,7 +5,7 @@ describe('the readers of kernels at rest', () => {
   it('damaged kernels, tables and modules are read or refused, and never slow', async () => {
     const { inputs, accepted, refused, findings, slowest } = await fuzzImageReaders(3000, {
       seed: 20_090_401,
-      targets: ['kernel', 'kallsyms', 'module', 'boot', 'lz4'],
+      targets: ['kernel', 'kallsyms', 'module', 'boot', 'lz4', 'kcore'],
     });
     expect(findings).toEqual([]);
     expect(inputs).toBe(3000);
