@@ -15,6 +15,7 @@ import { runKbuild } from '../src/build/kbuild.ts';
 import { prepareTree } from '../src/build/tree.ts';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
+import { STT_FUNC } from '../src/elf/constants.ts';
 import { readObject } from '../src/elf/read-object.ts';
 import { ImageKernel } from '../src/kernel/image/image-kernel.ts';
 import { VMLINUX } from '../src/kernel/symbol-scope.ts';
@@ -77,6 +78,8 @@ interface Total {
 
 const total: Total = { units: 0, bytes: 0, milliseconds: 0 };
 const modules = { units: 0, bytes: 0 };
+/** Functions whose name others have, too: told apart by the code around them. */
+const ambiguous = new Set<string>();
 const matched: MatchedRange[] = [];
 const failures: string[] = [];
 for (const directory of values.dir) {
@@ -113,6 +116,11 @@ for (const directory of values.dir) {
       modules.bytes += result.compared;
       continue;
     }
+    for (const symbol of object.symbols) {
+      if (symbol.type !== STT_FUNC || typeof symbol.place !== 'number' || !result.text.has(symbol.place))
+        continue;
+      if (kernel.named(symbol.name).length > 1) ambiguous.add(`${symbol.name} of ${name}`);
+    }
     for (const [index, { base }] of result.text) {
       const section = object.sections[index];
       if (section === undefined) continue;
@@ -128,6 +136,9 @@ const megabytes = total.bytes / 1e6;
 print(`units: ${total.units}, of which ${failures.length} do not match`);
 print(`of them in modules: ${modules.units} match, ${modules.bytes} bytes`);
 print(`functions of vmlinux: ${coverage.matched} of ${coverage.functions} that kallsyms has there`);
+print(
+  `names that several functions have: ${ambiguous.size} functions told apart, among them ${[...ambiguous].slice(0, 12).join(', ')}`,
+);
 print(`bytes of vmlinux: ${coverage.matchedBytes} of ${coverage.bytes} from first to last`);
 print(
   `time: ${total.milliseconds.toFixed(0)} ms for ${megabytes.toFixed(2)} MB: ${((1000 * megabytes) / total.milliseconds).toFixed(1)} MB/s`,

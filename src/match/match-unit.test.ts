@@ -340,9 +340,7 @@ describe('matchUnit, functions', () => {
     for (const name of ['first', 'second', 'second.cold']) {
       const { kernel, outcome } = scene();
       kernel.forget(name);
-      expect(outcome(), name).toBe(
-        `${name}: found not in the running kernel, expected a function of this name`,
-      );
+      expect(outcome(), name).toBe(`${name}: found no such symbol, expected a function of this name`);
     }
   });
 
@@ -360,7 +358,7 @@ describe('matchUnit, functions', () => {
     const { kernel, outcome } = scene();
     kernel.forget('first');
     kernel.define('first', TEXT, 't', 'veth');
-    expect(outcome()).toMatch(/^first: found not in the running kernel/);
+    expect(outcome()).toMatch(/^first: found no such symbol/);
   });
 
   it('an ambiguous name is settled by the others in the section', () => {

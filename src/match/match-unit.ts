@@ -266,7 +266,7 @@ export function matchUnit(
       }
       if (worst === undefined) {
         const what = missing ?? section.name;
-        return symbolMismatch(object, what, 'not in the running kernel', 'a function of this name');
+        return symbolMismatch(object, what, 'no such symbol', 'a function of this name');
       }
       return {
         kind: 'mismatch',
@@ -274,7 +274,7 @@ export function matchUnit(
       };
     }
     if (missing !== undefined) {
-      return symbolMismatch(object, missing, 'not in the running kernel', 'a function of this name');
+      return symbolMismatch(object, missing, 'no such symbol', 'a function of this name');
     }
     if (!agrees) {
       return symbolMismatch(object, section.name, 'functions that kallsyms has elsewhere', TOGETHER);

@@ -2,7 +2,7 @@
  * A mismatch for a person: function, offset, both disassemblies, and what it probably means.
  */
 import { hex, hexBytes } from '../diagnostics/hex.ts';
-import { loadDecoder } from '../x86/decoder.ts';
+import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { formatInstructions } from '../x86/format.ts';
 import type { CodeMismatch, Mismatch } from './mismatch.ts';
 
@@ -13,19 +13,39 @@ export interface MismatchReport {
   /** One line. */
   readonly summary: string;
   readonly cause: string;
-  /** Lines of disassembly, of the running kernel and of the source. */
+  /** Lines of disassembly, of the kernel and of the source. */
   readonly running: readonly string[];
   readonly source: readonly string[];
 }
 
-function likelyCause({ found, offset, place }: CodeMismatch): string {
+const SOMETHING_ELSE =
+  'the update was made from another source, configuration or compiler than this kernel was built with';
+
+/** The instruction that holds a place, and what is left of its text without numbers. */
+function instructionText(
+  decoder: Decoder,
+  code: Uint8Array,
+  start: bigint,
+  offset: number,
+): { readonly shape: string; readonly isBranch: boolean } | undefined {
+  const found = decoder.decodeAll(code, start).find((each) => offset < each.offset + each.bytes.length);
+  const [text] = found === undefined ? [] : decoder.textOf([found]);
+  if (found === undefined || text === undefined) return undefined;
+  return { shape: text.replaceAll(/-?(?:0x[0-9a-f]+|\b\d+\b)/g, 'N'), isBranch: found.flow !== 'next' };
+}
+
+function likelyCause(decoder: Decoder, { found, expected, start, offset, place }: CodeMismatch): string {
   if (found[offset] === PROBE_OPCODE) {
     return 'a breakpoint: a kprobe in this function (see /sys/kernel/debug/kprobes/list) has to be removed first';
   }
   if (place !== undefined) {
     return `the kernel rewrites this place (${place}), but none of what it may write there was found`;
   }
-  return 'the update was made from another source, configuration or compiler than the running kernel';
+  const [run, source] = [found, expected].map((code) => instructionText(decoder, code, start, offset));
+  if (run === undefined || source === undefined || run.shape !== source.shape) return SOMETHING_ELSE;
+  return run.isBranch
+    ? `a branch of another length, so there is other code behind it: ${SOMETHING_ELSE}`
+    : `the same instruction with another number: a structure with another layout, or another constant; ${SOMETHING_ELSE}`;
 }
 
 async function codeReport(mismatch: CodeMismatch): Promise<MismatchReport> {
@@ -43,8 +63,8 @@ async function codeReport(mismatch: CodeMismatch): Promise<MismatchReport> {
     });
   const at = (code: Uint8Array): string => hexBytes(code.subarray(offset, offset + 8));
   return {
-    summary: `${unit}: ${name}+${hex(offset)}: found ${at(found)} in the running kernel, expected ${at(expected)}`,
-    cause: likelyCause(mismatch),
+    summary: `${unit}: ${name}+${hex(offset)}: found ${at(found)} in the kernel, expected ${at(expected)}`,
+    cause: likelyCause(decoder, mismatch),
     running: lines(found),
     source: lines(expected),
   };
@@ -54,8 +74,8 @@ export async function reportMismatch(mismatch: Mismatch): Promise<MismatchReport
   if (mismatch.kind === 'code') return codeReport(mismatch);
   const { unit, name, found, expected } = mismatch;
   return {
-    summary: `${unit}: ${name}: found ${found} in the running kernel, expected ${expected}`,
-    cause: 'the update was made from another source, configuration or compiler than the running kernel',
+    summary: `${unit}: ${name}: found ${found}, expected ${expected}`,
+    cause: SOMETHING_ELSE,
     running: [],
     source: [],
   };

@@ -18,7 +18,7 @@ const mismatch = {
   code: 'no_match',
   message: expect.stringMatching(
     new RegExp(
-      `ip_options\\.o: ${FIXED_FUNCTION}\\+0x[0-9a-f]+: found (?:[0-9a-f]{2} ?)+ in the running kernel, expected (?:[0-9a-f]{2} ?)+$`,
+      `ip_options\\.o: ${FIXED_FUNCTION}\\+0x[0-9a-f]+: found (?:[0-9a-f]{2} ?)+ in the kernel, expected (?:[0-9a-f]{2} ?)+$`,
     ),
   ),
   hint: expect.stringContaining('another source'),
