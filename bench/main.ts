@@ -167,6 +167,7 @@ async function main(): Promise<void> {
       source,
       config,
       release: RELEASE,
+      distribution: { name: 'Debian', version: kernel.version },
       cacheDir: cache,
       symvers: headers,
       jobs: cpus().length,

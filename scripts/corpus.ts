@@ -68,7 +68,8 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
   const tool = await freezeTool(root, path.join(cache, 'corpus', 'tools'));
   const kernel = await debianSources(RELEASE, { cacheDir: cache, version: FROM, onProgress: print, signal });
   const { source, config, headers, release } = kernel;
-  const parts = { source, config, release, symvers: headers };
+  const distribution = { name: 'Debian', version: kernel.version };
+  const parts = { source, config, release, distribution, symvers: headers };
   const tree = await prepareTree({
     ...parts,
     cacheDir: cache,

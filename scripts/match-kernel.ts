@@ -43,8 +43,8 @@ function print(text: string): void {
 function objectsOf(source: string, asked: string): readonly string[] {
   const directory = asked.replace(/\/\*(\.c)?$/, '');
   return readdirSync(join(source, directory), { recursive: directory === asked, encoding: 'utf8' })
-    .filter((file) => /\.[cS]$/.test(file))
-    .map((file) => join(directory, file.replace(/\.[cS]$/, '.o')))
+    .filter((file) => file.endsWith('.c'))
+    .map((file) => join(directory, file.replace(/\.c$/, '.o')))
     .toSorted();
 }
 
@@ -54,6 +54,7 @@ const tree = await prepareTree({
   source: debian.source,
   config: debian.config,
   release: values.kernel,
+  distribution: { name: 'Debian', version: debian.version },
   cacheDir: cache,
   symvers: debian.headers,
   jobs,

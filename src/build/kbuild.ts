@@ -20,6 +20,15 @@ export interface KbuildDirs {
   readonly release: string;
   /** The compiler's command: `gcc-12`. */
   readonly cc: string;
+  /** Whose package the kernel is, which Debian's Makefile writes into LINUX_PACKAGE_ID. */
+  readonly distribution: Distribution | undefined;
+}
+
+export interface Distribution {
+  /** `Debian`. */
+  readonly name: string;
+  /** `6.1.170-3`. */
+  readonly version: string;
 }
 
 /** Environment variables that change what make, kbuild or gcc do. */
@@ -35,6 +44,12 @@ export function inCleanEnvironment(
     .filter((name) => influential.test(name))
     .flatMap((name) => ['-u', name]);
   return removed.length === 0 ? argv : ['env', ...removed, ...argv];
+}
+
+function packageOf(distribution: Distribution | undefined): readonly string[] {
+  if (distribution === undefined) return [];
+  const { name, version } = distribution;
+  return ['DISTRIBUTION_OFFICIAL_BUILD=1', `DISTRIBUTOR=${name}`, `DISTRIBUTION_VERSION=${version}`];
 }
 
 /** Runs make for `targets` in the build directory. Throws CommandError as `run` does. */
@@ -57,6 +72,7 @@ export function runKbuild(
       'KBUILD_BUILD_TIMESTAMP=@0',
       'KBUILD_BUILD_USER=ksplice',
       'KBUILD_BUILD_HOST=ksplice',
+      ...packageOf(dirs.distribution),
       ...targets,
     ]),
     rest,

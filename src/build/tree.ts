@@ -16,7 +16,7 @@ import path from 'node:path';
 import { MissingError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
 import { withFileLock } from '../process/file-lock.ts';
-import { type KbuildDirs, runKbuild } from './kbuild.ts';
+import { type Distribution, type KbuildDirs, runKbuild } from './kbuild.ts';
 import { compareConfigs, describeDifference, type KernelConfig, parseConfig } from './kernel-config.ts';
 import { findBuildTools } from './required-tools.ts';
 import { inspectSourceTree, refuseOddPath } from './source-tree.ts';
@@ -31,6 +31,8 @@ export interface PrepareOptions {
   readonly release: string;
   /** Where prepared trees are kept. */
   readonly cacheDir: string;
+  /** Whose package it is; undefined for a kernel that is nobody's. */
+  readonly distribution?: Distribution | undefined;
   /** The kernel's Module.symvers, or the directory that has it (`/usr/src/linux-headers-*`). */
   readonly symvers?: string;
   readonly jobs: number;
@@ -75,7 +77,7 @@ export async function prepareTree(options: PrepareOptions): Promise<PreparedTree
   const source = await inspectSourceTree(options.source);
   const compiler = await findBuildTools(given);
   const key = createHash('sha256')
-    .update(JSON.stringify([LAYOUT, source, configText, options.release, compiler]))
+    .update(JSON.stringify([LAYOUT, source, configText, options.release, options.distribution, compiler]))
     .digest('hex')
     .slice(0, 16);
   const buildDir = path.join(path.resolve(options.cacheDir), 'build', key);
@@ -85,6 +87,7 @@ export async function prepareTree(options: PrepareOptions): Promise<PreparedTree
     buildDir,
     release: options.release,
     cc: compiler.command,
+    distribution: options.distribution,
     compiler: compiler.version,
     key,
     symvers: options.symvers,

@@ -60,7 +60,8 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
 
   // The kernel, and a tree in which its units compile as the distributor compiled them.
   const kernel = await findKernelParts(options, options);
-  const tree = await prepareTree({ ...options, ...kernel, symvers: kernel.headers });
+  const distribution = kernel.version === null ? undefined : { name: 'Debian', version: kernel.version };
+  const tree = await prepareTree({ ...options, ...kernel, distribution, symvers: kernel.headers });
   const moduleLayoutCrc = await readSymbolCrc(kernel.headers, 'module_layout');
 
   // The affected units, before and after; then our own code for this kernel.

@@ -25,6 +25,13 @@ export function isFileScopeObject(symbol: ElfSymbol): boolean {
   return symbol.type === STT_OBJECT && symbol.binding !== STB_WEAK && !/^$|\./.test(symbol.name);
 }
 
+/** kallsyms does not list its own tables (scripts/kallsyms.c, is_ignored_symbol()). */
+function isUnlisted(name: string): boolean {
+  return /^kallsyms_(?:addresses|offsets|relative_base|num_syms|names|markers|token_table|token_index|seqs_of_names)$/.test(
+    name,
+  );
+}
+
 export class LearnedValues {
   readonly bases = new Map<SectionIndex, Address>();
   readonly values = new Map<string, Address>();
@@ -86,7 +93,9 @@ export class LearnedValues {
       if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
       if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
     }
-    return this.#scope.reachable(symbol.name).some((each) => each.address === value);
+    return (
+      isUnlisted(symbol.name) || this.#scope.reachable(symbol.name).some((each) => each.address === value)
+    );
   }
 
   learn(observation: Observation): SymbolMismatch | undefined {
@@ -136,6 +145,10 @@ export class LearnedValues {
     if (known === value) return undefined;
     if (known !== undefined) {
       return this.#mismatch(name, this.#describe(value), `${this.#describe(known)} as elsewhere`);
+    }
+    if (isUnlisted(name)) {
+      this.values.set(name, value);
+      return undefined;
     }
     const candidates = this.#scope.reachable(name);
     if (candidates.length === 0) {

@@ -368,3 +368,29 @@ describe('matchUnit, functions', () => {
     expect(outcome()).toBe('match');
   });
 });
+
+describe('a section that is in the kernel twice', () => {
+  const record: ObjectRecord = {
+    sections: {
+      '.text': {
+        bytes: [0xe8, 0, 0, 0, 0, 0xc3],
+        relocations: [[1, 'PLT32', '.text.unlikely', -4]],
+      },
+      '.text.unlikely': { bytes: [0x31, 0xc0, 0xc3] },
+    },
+    symbols: {
+      user: { section: '.text', type: 'func', size: 6, binding: 'global' },
+      weight: { section: '.text.unlikely', type: 'func', size: 3 },
+    },
+  };
+
+  it('has the place that the code refers to', () => {
+    const kernel = smallKernel();
+    const object = buildObject(record);
+    const cold = kernel.load(object).base('.text.unlikely');
+    kernel.define('weight', kernel.map(0xffffffff81f70000n, [0x31, 0xc0, 0xc3]), 't');
+    const result = matchUnit(object, kernel);
+    if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+    expect([...result.bases.values()]).toContain(cold);
+  });
+});

@@ -193,6 +193,16 @@ function candidatesOf(
   return { bases: agrees ? anchors.bases : anchors.fallback, missing: anchors.missing, agrees };
 }
 
+/**
+ * A section that is in the kernel several times, byte for byte: a small function which each unit has a copy of, and
+ * which only code calls that is gone. Which of them is this unit's cannot be known, so it has no place, and nothing of
+ * it can be replaced or referred to.
+ */
+interface Undecided {
+  readonly section: Section;
+  readonly bases: readonly Address[];
+}
+
 /** Sections with functions that kallsyms names come first: they tell where the others are. */
 function inMatchingOrder(object: ObjectFile, target: string): readonly Section[] {
   return [...matchedSections(object, target)].sort(
@@ -247,6 +257,7 @@ export function matchUnit(
   const places = rewrittenPlaces(object);
   const text = new Map<SectionIndex, MatchedText>();
   const explained = new Map<string, number>();
+  const undecided: Undecided[] = [];
   let choices = new BootChoices();
   let compared = 0;
 
@@ -280,7 +291,9 @@ export function matchUnit(
       return symbolMismatch(object, section.name, 'functions that kallsyms has elsewhere', TOGETHER);
     }
     if (matches.length > 1) {
-      return symbolMismatch(object, section.name, `${matches.length} places that match`, 'exactly one');
+      undecided.push({ section, bases: matches.map(({ base }) => base) });
+      compared += section.size;
+      continue;
     }
     const { observations, run, mask } = match.result;
     ({ choices } = match.result);
@@ -292,6 +305,14 @@ export function matchUnit(
     for (const [what, count] of match.result.explained)
       explained.set(what, (explained.get(what) ?? 0) + count);
     compared += section.size;
+  }
+  const elsewhere = undecided.find(({ section, bases }) => {
+    const known = learned.bases.get(section.index);
+    return known !== undefined && !bases.includes(known);
+  });
+  if (elsewhere !== undefined) {
+    const found = `${elsewhere.bases.length} places that match`;
+    return symbolMismatch(object, elsewhere.section.name, found, 'the one that is referred to among them');
   }
   const differing = compareMeaning(object, kernel, scope, text, learned, tables);
   if (differing !== undefined) return { kind: 'mismatch', mismatch: differing };
