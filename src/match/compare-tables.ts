@@ -15,7 +15,7 @@ import { staticCallSites } from '../kernel/tables/static-calls.ts';
 import { type TableEntry, tableEntries } from '../kernel/tables/table-entries.ts';
 import type { LearnedValues } from './learned-values.ts';
 import type { SymbolMismatch } from './mismatch.ts';
-import { type LinkedTable, linkedTables, type RunEntry, type RunTables } from './run-tables.ts';
+import { type LinkedTable, linkedTables, ORC_SIZE, type RunEntry, type RunTables } from './run-tables.ts';
 import { compareTemplate, type Observation } from './variant.ts';
 
 /** BUGFLAG_DONE (include/asm-generic/bug.h): this WARN_ONCE has fired. */
@@ -25,7 +25,6 @@ const JUMP_KEY_OFFSET = 8;
 const STATIC_KEY_OFFSET = 4;
 /** STATIC_CALL_SITE_INIT, and what jump_entry_set_init() makes of the same bit: set for code of `.init` only. */
 const INIT_BIT = 2;
-const ORC_SIZE = 6;
 
 /** A section whose code has been matched. */
 export interface MatchedSection {
@@ -167,7 +166,6 @@ export class TableComparison {
 
   #sameOrc(entry: TableEntry, run: RunEntry): boolean {
     const expected = this.#orc.subarray(entry.number * ORC_SIZE, (entry.number + 1) * ORC_SIZE);
-    const found = this.#run.orcOf(run, ORC_SIZE);
-    return found !== undefined && Buffer.compare(expected, found) === 0;
+    return run.orc !== undefined && Buffer.compare(expected, run.orc) === 0;
   }
 }

@@ -21,7 +21,12 @@ export interface RunEntry {
   /** The code that it is about. */
   readonly owner: Address;
   readonly bytes: Uint8Array;
+  /** What `.orc_unwind` has under the same number; for entries of `.orc_unwind_ip`. */
+  readonly orc: Uint8Array | undefined;
 }
+
+/** Size of an entry of `.orc_unwind`, in bytes. */
+export const ORC_SIZE = 6;
 
 /** A table in vmlinux: what bounds it, by name (vmlinux.lds.h). */
 export interface LinkedTable {
@@ -71,10 +76,24 @@ function firstAt(count: number, holds: (i: number) => boolean): number {
   return low;
 }
 
+/** An unsorted table, and the order of its entries by the code that they are about. */
+interface WholeTable {
+  readonly bytes: Uint8Array;
+  /** Ascending: the low half of the code's address, then the entry's number. All code lies in the last 4 GiB. */
+  readonly keys: Float64Array;
+}
+
+/** Entries that a key has room for. */
+const KEY_ENTRIES = 2 ** 20;
+
+function keyOf(owner: bigint, number: number): number {
+  return Number(BigInt.asUintN(32, owner)) * KEY_ENTRIES + number;
+}
+
 /** Reads the tables of one kernel, each whole one once. */
 export class RunTables {
   readonly #kernel: Kernel;
-  readonly #whole = new Map<LinkedTable, readonly RunEntry[]>();
+  readonly #whole = new Map<LinkedTable, WholeTable>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -85,24 +104,14 @@ export class RunTables {
     const [start, stop] = [this.#bound(table.start), this.#bound(table.stop)];
     if (start === undefined || stop === undefined) return undefined;
     const count = Number(stop - start) / table.entrySize;
-    if (!Number.isInteger(count) || count < 0) {
-      throw new MatchError('no_match', `${table.start} to ${table.stop}: no whole number of entries`, {
+    if (!Number.isInteger(count) || count < 0 || (!table.isSorted && count > KEY_ENTRIES)) {
+      throw new MatchError('no_match', `${table.start} to ${table.stop}: ${count} entries`, {
         hint: 'this kernel has another layout of the table than the one known here',
       });
     }
-    if (table.isSorted) return this.#sorted(table, start, count, from, to);
-    const all = this.#all(table, start, count);
-    return all.slice(
-      firstAt(all.length, (i) => (all[i]?.owner ?? 0n) >= from),
-      firstAt(all.length, (i) => (all[i]?.owner ?? 0n) > to),
-    );
-  }
-
-  /** The part of `.orc_unwind` that goes with an entry of `.orc_unwind_ip`. */
-  orcOf({ at }: RunEntry, size: number): Uint8Array | undefined {
-    const [ips, orcs] = [this.#bound('__start_orc_unwind_ip'), this.#bound('__start_orc_unwind')];
-    if (ips === undefined || orcs === undefined) return undefined;
-    return this.#kernel.read(addressAt(orcs, ((at - ips) / 4n) * BigInt(size)), size);
+    return table.isSorted
+      ? this.#inSorted(table, start, count, from, to)
+      : this.#inUnsorted(table, start, count, from, to);
   }
 
   #bound(name: string): Address | undefined {
@@ -110,30 +119,42 @@ export class RunTables {
     return second === undefined ? only?.address : undefined;
   }
 
-  #entries(table: LinkedTable, start: Address, count: number): readonly RunEntry[] {
-    const bytes = this.#kernel.read(start, count * table.entrySize);
-    return Array.from({ length: count }, (_, i) => {
-      const offset = i * table.entrySize;
+  #inUnsorted(
+    table: LinkedTable,
+    start: Address,
+    count: number,
+    from: Address,
+    to: Address,
+  ): readonly RunEntry[] {
+    const { bytes, keys } = this.#readWhole(table, start, count);
+    const first = firstAt(count, (i) => (keys[i] ?? 0) >= keyOf(from, 0));
+    const end = firstAt(count, (i) => (keys[i] ?? 0) > keyOf(to, KEY_ENTRIES - 1));
+    return Array.from(keys.subarray(first, end), (key) => {
+      const offset = (key % KEY_ENTRIES) * table.entrySize;
       const at = addressAt(start, offset);
-      return {
-        at,
-        owner: ownerAt(bytes, offset, at),
-        bytes: bytes.subarray(offset, offset + table.entrySize),
-      };
+      const part = bytes.subarray(offset, offset + table.entrySize);
+      return { at, owner: ownerAt(bytes, offset, at), bytes: part, orc: undefined };
     });
   }
 
-  #all(table: LinkedTable, start: Address, count: number): readonly RunEntry[] {
+  /** Makes no record of an entry before somebody asks for it: there are 10,000, and a unit has a dozen. */
+  #readWhole(table: LinkedTable, start: Address, count: number): WholeTable {
     const known = this.#whole.get(table);
     if (known !== undefined) return known;
-    const entries = this.#entries(table, start, count).toSorted((a, b) =>
-      a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0,
-    );
-    this.#whole.set(table, entries);
-    return entries;
+    const bytes = this.#kernel.read(start, count * table.entrySize);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const low = Number(BigInt.asUintN(32, start));
+    const keys = new Float64Array(count);
+    for (let i = 0; i < count; i += 1) {
+      const offset = i * table.entrySize;
+      keys[i] = ((low + offset + view.getInt32(offset, true)) >>> 0) * KEY_ENTRIES + i;
+    }
+    const whole = { bytes, keys: keys.sort() };
+    this.#whole.set(table, whole);
+    return whole;
   }
 
-  #sorted(
+  #inSorted(
     table: LinkedTable,
     start: Address,
     count: number,
@@ -146,6 +167,22 @@ export class RunTables {
     };
     const first = firstAt(count, (i) => owner(i) >= from);
     const end = firstAt(count, (i) => owner(i) > to);
-    return this.#entries(table, addressAt(start, first * table.entrySize), end - first);
+    const base = addressAt(start, first * table.entrySize);
+    const bytes = this.#kernel.read(base, (end - first) * table.entrySize);
+    const orcs = table.table === orcUnwindIp ? this.#bound('__start_orc_unwind') : undefined;
+    const orc =
+      orcs === undefined
+        ? undefined
+        : this.#kernel.read(addressAt(orcs, first * ORC_SIZE), (end - first) * ORC_SIZE);
+    return Array.from({ length: end - first }, (_, i) => {
+      const offset = i * table.entrySize;
+      const at = addressAt(base, offset);
+      return {
+        at,
+        owner: ownerAt(bytes, offset, at),
+        bytes: bytes.subarray(offset, offset + table.entrySize),
+        orc: orc?.subarray(i * ORC_SIZE, (i + 1) * ORC_SIZE),
+      };
+    });
   }
 }
