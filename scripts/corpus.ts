@@ -54,6 +54,8 @@ async function releaseDiff(work: string, cache: string, signal: AbortSignal): Pr
 }
 
 interface Corpus {
+  /** Of the checkout when the program was built: it may be worked on while the corpus runs. */
+  readonly commit: string;
   readonly patches: readonly FilePatch[];
   readonly members: readonly Member[];
   readonly contextOf: (member: Member) => StageContext;
@@ -65,6 +67,7 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
   await mkdir(work, { recursive: true });
 
   // The program, and a tree of the kernel that it makes updates for.
+  const commit = commitOf();
   const tool = await freezeTool(root, path.join(cache, 'corpus', 'tools'));
   const kernel = await debianSources(RELEASE, { cacheDir: cache, version: FROM, onProgress: print, signal });
   const { source, config, headers, release } = kernel;
@@ -91,7 +94,7 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
     directory: path.join(work, 'files', member.patch.file),
     signal,
   });
-  return { patches, members, contextOf };
+  return { commit, patches, members, contextOf };
 }
 
 /** `[  7/392] net/ipv4/tcp.c: updates made: 2 functions, 312.0 KB, 4.1 s` */
@@ -143,12 +146,15 @@ function machineText(): string {
   return `a machine with ${processors.length} processors (${processors[0]?.model.trim() ?? 'of unknown kind'}), ${memory} GB of memory and Node ${process.version}`;
 }
 
-async function writePage({ patches, members }: Corpus, summary: readonly StageSummary[]): Promise<void> {
+async function writePage(
+  { commit, patches, members }: Corpus,
+  summary: readonly StageSummary[],
+): Promise<void> {
   const file = path.join(root, PAGE);
   const measured = measuredPart(
     {
       date: new Date().toISOString().slice(0, 10),
-      commit: commitOf(),
+      commit,
       machine: machineText(),
       release: RELEASE,
       from: FROM,

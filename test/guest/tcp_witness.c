@@ -307,6 +307,8 @@ static int read_options(int argc, char **argv)
 				perror(optarg);
 				return 70;
 			}
+			/* Whoever reads along must not see half a line. */
+			setvbuf(timeline, NULL, _IOLBF, 0);
 		} else if (option == 'b') {
 			burst = strtoull(optarg, NULL, 10) & ~7ull;
 		} else if (option == 'p') {
