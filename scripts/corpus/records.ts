@@ -2,7 +2,7 @@
  * Results that are kept, so that a run can be interrupted and goes on: one JSON file for each file of the corpus and
  * stage. The key says what it was made from; with another key it is history.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import type { StageResult } from './stage.ts';
@@ -41,6 +41,11 @@ export async function writeRecord(directory: string, stage: string, record: Stag
   await mkdir(directory, { recursive: true });
   await writeFile(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`);
   await rename(`${file}.new`, file);
+}
+
+/** A stage that is run again first takes away what its record speaks of. */
+export async function removeRecord(directory: string, stage: string): Promise<void> {
+  await rm(recordFile(directory, stage), { force: true });
 }
 
 function recordFile(directory: string, stage: string): string {

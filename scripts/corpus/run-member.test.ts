@@ -76,6 +76,14 @@ test('a stage that throws leaves no record', async () => {
   expect((await recallMember([stage], contextOf('a'))).size).toBe(0);
 });
 
+test('a stage that throws when it is run again leaves none either: what it left is half done', async () => {
+  const stage = stageOf('one', []);
+  await runMember([stage], contextOf('a'), quiet);
+  const broken: Stage = { ...stage, run: () => Promise.reject(new Error('interrupted')) };
+  await expect(runMember([broken], contextOf('a'), { ...quiet, again: true })).rejects.toThrow();
+  expect((await recallMember([stage], contextOf('a'))).size).toBe(0);
+});
+
 test('a record that is damaged counts as none', async () => {
   const ran: string[] = [];
   const stage = stageOf('one', ran);

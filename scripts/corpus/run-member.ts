@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readRecord, type StageRecord, writeRecord } from './records.ts';
+import { readRecord, removeRecord, type StageRecord, writeRecord } from './records.ts';
 import { patchHash } from './release-patches.ts';
 import { outcomeOf, type Stage, type StageContext } from './stage.ts';
 
@@ -33,6 +33,7 @@ export async function runMember(
     const key = keyOf(stage, inputs);
     let record = earlier;
     if (record === undefined || record.key !== key || options.again) {
+      await removeRecord(context.directory, stage.name);
       const start = performance.now();
       const result = await stage.run(context);
       record = { key, ...result, seconds: Math.round(performance.now() - start) / 1000 };
