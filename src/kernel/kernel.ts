@@ -48,6 +48,8 @@ export interface Kernel {
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */
   describe(at: Address): string | undefined;
   modules(): readonly LoadedModule[];
+  /** Where the sections of a loaded module lie, by name; none for a module that is not loaded. */
+  sectionsOf(module: string): ReadonlyMap<string, Address>;
 }
 
 /** For an address that may be anything, since it was itself read from code: undefined where no memory is. */

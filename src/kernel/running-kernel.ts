@@ -13,6 +13,7 @@ import { areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
 import { Kcore } from './kcore.ts';
 import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
+import { readModuleSections } from './module-sections.ts';
 import { readProcFile } from './read-proc-file.ts';
 
 export class RunningKernel implements Kernel, Disposable {
@@ -82,6 +83,10 @@ export class RunningKernel implements Kernel, Disposable {
 
   modules(): readonly LoadedModule[] {
     return parseModules(readFileSync('/proc/modules', 'latin1'));
+  }
+
+  sectionsOf(module: string): ReadonlyMap<string, Address> {
+    return readModuleSections(module);
   }
 
   close(): void {

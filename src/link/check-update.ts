@@ -4,11 +4,11 @@
  * not match.
  */
 import { hex } from '../diagnostics/hex.ts';
-import { addressAt, toAddress } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { toAddress } from '../kernel/address.ts';
+import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import { scopeOf } from '../kernel/symbol-scope.ts';
-import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
-import type { Mismatch } from '../match/mismatch.ts';
+import { addressOf, matchUnit, type UnitMatch } from '../match/match-unit.ts';
+import { codeOf, type MismatchCode } from '../match/mismatch.ts';
 import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import { noPatches, type TextPatches } from '../match/text-patch.ts';
@@ -36,30 +36,30 @@ export interface UnitCheck {
   /** What the kernel chose when it booted, as the code shows. */
   readonly choices: Readonly<Record<string, string>>;
   readonly symbols: readonly LearntSymbol[];
-  readonly mismatch: (MismatchReport & { readonly code: 'no_match' | 'failed_to_find' }) | undefined;
+  readonly mismatch: (MismatchReport & { readonly code: MismatchCode }) | undefined;
 }
 
 /** An address as the module loader could give; what the update is linked with only has to be in reach. */
 const CORE_SOMEWHERE = toAddress(0xffffffffc0000000n);
 
-function howKnown(match: UnitMatch, kernel: Kernel, reference: UnitReference): string {
-  const { object, bases, values } = match;
+function howKnown(match: UnitMatch, reference: UnitReference, namesakes: readonly KernelSymbol[]): string {
+  const { object, values } = match;
   const { preName, scope, weak } = reference;
-  const { reachable } = scopeOf(kernel, match.target);
-  const namesakes = reachable(preName).length;
   if (scope === 'unit') {
     const symbol = object.symbols.find((each) => each.name === preName && typeof each.place === 'number');
     const section = typeof symbol?.place === 'number' ? object.sections[symbol.place] : undefined;
-    const base = section === undefined ? undefined : bases.get(section.index);
-    if (symbol === undefined || section === undefined || base === undefined) return 'by its name';
-    const address = addressAt(base, symbol.value);
+    const address =
+      section === undefined || symbol === undefined
+        ? undefined
+        : addressOf(match, section.index, symbol.value);
+    if (symbol === undefined || section === undefined || address === undefined) return 'by its name';
     return `${hex(address)}, ${section.name}+${hex(symbol.value)} of the matched unit`;
   }
   const learnt = values.get(preName);
   if (learnt !== undefined) return `${hex(learnt)}, where the matched code refers to it`;
-  const [only] = reachable(preName);
+  const [only] = namesakes;
   if (only === undefined) return weak ? 'not in this kernel, which it need not be' : 'not in this kernel';
-  return `${hex(only.address)}, ${namesakes === 1 ? 'the only one' : 'the only global one'} of its name`;
+  return `${hex(only.address)}, ${namesakes.length === 1 ? 'the only one' : 'the only global one'} of its name`;
 }
 
 async function checkUnit(
@@ -73,17 +73,18 @@ async function checkUnit(
   const unit = objects.units[index];
   const references = update.units[index]?.references ?? [];
   if (unit === undefined) throw new RangeError('unit');
-  const result = matchUnit(unit.pre, kernel, tables, unit.target, patches);
+  const result = matchUnit(unit.pre, kernel, { tables, target: unit.target, patches });
   if (result.kind === 'mismatch') {
     const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
     const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };
     return { check: { unit: unit.path, matches: false, ...nothing, mismatch }, match: undefined };
   }
-  const symbols = references.map((reference) => ({
-    name: reference.preName,
-    how: howKnown(result, kernel, reference),
-    namesakes: scopeOf(kernel, unit.target).reachable(reference.preName).length,
-  }));
+  const { reachable } = scopeOf(kernel, unit.target);
+  const symbols = references.map((reference) => {
+    const namesakes = reachable(reference.preName);
+    const how = howKnown(result, reference, namesakes);
+    return { name: reference.preName, how, namesakes: namesakes.length };
+  });
   const check = {
     unit: unit.path,
     matches: true,
@@ -94,10 +95,6 @@ async function checkUnit(
     mismatch: undefined,
   };
   return { check, match: result };
-}
-
-function codeOf(mismatch: Mismatch): 'no_match' | 'failed_to_find' {
-  return mismatch.kind === 'symbol' ? mismatch.reason : 'no_match';
 }
 
 /**

@@ -112,6 +112,7 @@ describe('in a matched unit', () => {
   };
   const match: UnitMatch = {
     kind: 'match',
+    mode: 'strict',
     object,
     target: 'vmlinux',
     text: new Map(),

@@ -2,14 +2,14 @@
  * Where the symbols are that replacement code and the core refer to.
  *
  * What the matched code uses was learnt from it. A symbol that it does not use is taken by name, if
- * the name is unique: for a global name, among the global symbols of the kernel proper. Nothing is
- * guessed: an ambiguous name that matching did not settle is a refusal.
+ * the name is unique: for a global name, among the global symbols of the unit's own target, then of the kernel proper, then of
+ * the other modules. Nothing is guessed: an ambiguous name that matching did not settle is a refusal.
  */
 import { MatchError } from '../diagnostics/error.ts';
-import { type Address, addressAt, toAddress } from '../kernel/address.ts';
+import { type Address, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import { type SymbolScope, scopeOf } from '../kernel/symbol-scope.ts';
-import type { UnitMatch } from '../match/match-unit.ts';
+import { addressOf, type UnitMatch } from '../match/match-unit.ts';
 
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
 function isGlobal(symbol: KernelSymbol): boolean {
@@ -84,7 +84,7 @@ export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): A
       { hint: 'the name does not tell which of them the patch means' },
     );
   }
-  const base = typeof symbol.place === 'number' ? match.bases.get(symbol.place) : undefined;
-  if (base !== undefined) return addressAt(base, symbol.value);
+  const at = typeof symbol.place === 'number' ? addressOf(match, symbol.place, symbol.value) : undefined;
+  if (at !== undefined) return at;
   return onlyAddress(scopeOf(kernel, match.target).own(name), object.path, name);
 }

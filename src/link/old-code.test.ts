@@ -105,7 +105,7 @@ function patched(at: bigint): UnitMatch {
   const kernel = smallKernel();
   kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
   kernel.write(at, [0xcc]);
-  const result = matchUnit(object, kernel, undefined, undefined, () => [probe(at)]);
+  const result = matchUnit(object, kernel, { patches: () => [probe(at)] });
   if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
   return result;
 }
@@ -122,7 +122,7 @@ describe('what somebody else has patched', () => {
     const kernel = smallKernel();
     kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
     kernel.write(TEXT + 13n, [0x90]);
-    expect(matchUnit(object, kernel, undefined, undefined, () => [probe(TEXT + 13n)]).kind).toBe('mismatch');
+    expect(matchUnit(object, kernel, { patches: () => [probe(TEXT + 13n)] }).kind).toBe('mismatch');
   });
 
   it('refuses the function that it is in, by its owner, and no other', () => {

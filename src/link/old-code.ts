@@ -13,12 +13,13 @@ function rangeOf(match: UnitMatch, symbol: ElfSymbol, hasEntry: boolean): OldRan
   if (typeof symbol.place !== 'number') return undefined;
   const text = match.text.get(symbol.place);
   if (text === undefined) return undefined;
-  const from = Number(symbol.value);
+  const from = text.layout.toRun(Number(symbol.value));
+  const to = text.layout.toRun(Number(symbol.value) + symbol.size);
   return {
     start: addressAt(text.base, from),
     hasEntry,
-    body: text.run.subarray(from, from + symbol.size),
-    mask: text.mask.subarray(from, from + symbol.size),
+    body: text.run.subarray(from, to),
+    mask: text.mask.subarray(from, to),
   };
 }
 

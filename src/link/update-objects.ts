@@ -2,7 +2,7 @@
 import { undefinedNames } from '../elf/bind-symbols.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
-import { namesToLookUp } from '../match/match-unit.ts';
+import { namesToLookUp } from '../match/text-sections.ts';
 import type { Update } from '../update/update.ts';
 import { namesToLink } from './link-update.ts';
 

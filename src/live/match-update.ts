@@ -5,6 +5,7 @@ import { MatchError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
+import { codeOf } from '../match/mismatch.ts';
 import { reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import type { LiveContext } from './context.ts';
@@ -20,14 +21,13 @@ export async function matchUpdate(
   const tables = new RunTables(kernel);
   for (const { path, target, pre } of objects.units) {
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel, tables, target, () => textPatches(kernel));
+    const result = matchUnit(pre, kernel, { tables, target, patches: () => textPatches(kernel) });
     if (result.kind === 'match') {
       matches.push(result);
       continue;
     }
     const report = await reportMismatch(result.mismatch);
-    const code = result.mismatch.kind === 'symbol' ? result.mismatch.reason : 'no_match';
-    throw new MatchError(code, report.summary, {
+    throw new MatchError(codeOf(result.mismatch), report.summary, {
       hint: report.cause,
       details: {
         unit: path,

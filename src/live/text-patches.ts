@@ -56,6 +56,10 @@ function readKprobes(): string {
   }
 }
 
+function goesInto(module: LoadedModule, target: Address | undefined): boolean {
+  return target !== undefined && target >= module.base && target < module.base + BigInt(module.size);
+}
+
 function siteOf(
   kernel: Kernel,
   module: LoadedModule,
@@ -64,9 +68,7 @@ function siteOf(
 ): Address | undefined {
   const at = addressAt(start, site.offset);
   const bytes = readIfMapped(kernel, at, site.size);
-  const target = bytes === undefined ? undefined : jumpTarget(bytes, at);
-  const inside = target !== undefined && target >= module.base && target < module.base + BigInt(module.size);
-  return inside ? at : undefined;
+  return bytes !== undefined && goesInto(module, jumpTarget(bytes, at)) ? at : undefined;
 }
 
 function jumpsOf(id: string, kernel: Kernel): readonly TextPatch[] {
@@ -78,21 +80,17 @@ function jumpsOf(id: string, kernel: Kernel): readonly TextPatch[] {
       kernel.named(preName, target === VMLINUX ? undefined : target).flatMap(({ address }): TextPatch[] => {
         const at = siteOf(kernel, module, address, site);
         if (at === undefined) return [];
-        const isLegal = (bytes: Uint8Array): boolean => {
-          const goes = jumpTarget(bytes, at);
-          const isOurs =
-            goes !== undefined && goes >= module.base && goes < module.base + BigInt(module.size);
-          return isOurs && isNopSequence(bytes.subarray(JUMP_SIZE));
-        };
+        const isLegal = (bytes: Uint8Array): boolean =>
+          goesInto(module, jumpTarget(bytes, at)) && isNopSequence(bytes.subarray(JUMP_SIZE));
         return [{ at, size: site.size, kind: 'update', owner: `the update ${id}`, isLegal }];
       }),
     ),
   );
 }
 
-/** All of them, as they are now. `except`: an update that is being applied itself. */
-export function textPatches(kernel: Kernel, except?: string): readonly TextPatch[] {
+/** All of them, as they are now. */
+export function textPatches(kernel: Kernel): readonly TextPatch[] {
   const ids = isCoreLoaded() ? listEntries() : [];
-  const applied = ids.filter((id) => id !== except && hasEntry(id) && stageOf(id) === 'applied');
+  const applied = ids.filter((id) => hasEntry(id) && stageOf(id) === 'applied');
   return [...parseKprobes(readKprobes(), kernel), ...applied.flatMap((id) => jumpsOf(id, kernel))];
 }

@@ -12,7 +12,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { LearnedValues } from './learned-values.ts';
-import type { SymbolMismatch } from './mismatch.ts';
+import { type SymbolMismatch, symbolMismatch } from './mismatch.ts';
 import { compareTemplate } from './variant.ts';
 
 function isReadOnlyData(section: Section): boolean {
@@ -32,9 +32,10 @@ function compareAt(
   kernel: Kernel,
   learned: LearnedValues,
 ): SymbolMismatch | undefined {
-  const { data: bytes, relocations } = section;
-  const run = kernel.read(base, bytes.length);
-  const observed = compareTemplate({ bytes, relocations, path: object.path, isData: true }, run, 0, base);
+  const { data } = section;
+  const run = kernel.read(base, data.length);
+  const template = { section, from: 0, to: data.length, path: object.path, isData: true };
+  const observed = compareTemplate(template, run, 0, base);
   if ('differsAt' in observed) {
     const at = observed.differsAt;
     const datum = object.symbols.findLast(
@@ -46,14 +47,7 @@ function compareAt(
         ? `${section.name}+${hex(at)}`
         : `${datum.name}+${hex(at - Number(datum.value))}`;
     const show = (from: Uint8Array): string => hexBytes(from.subarray(at, at + 8));
-    return {
-      kind: 'symbol',
-      unit: object.path,
-      name,
-      found: show(run),
-      expected: show(bytes),
-      reason: 'no_match',
-    };
+    return symbolMismatch(object.path, name, show(run), show(data));
   }
   return observed.map((each) => learned.learn(each)).find((each) => each !== undefined);
 }
@@ -92,14 +86,7 @@ export function compareExports(
     if (entry === undefined || second !== undefined) {
       const found = entry === undefined ? 'not exported' : 'exported twice';
       const name = symbol.name.slice(EXPORT.length);
-      return {
-        kind: 'symbol',
-        unit: object.path,
-        name,
-        found,
-        expected: 'exported once',
-        reason: 'failed_to_find',
-      };
+      return symbolMismatch(object.path, name, found, 'exported once', 'failed_to_find');
     }
     const mismatch = compareAt(object, section, entry.address, kernel, learned);
     if (mismatch !== undefined) return mismatch;

@@ -1,5 +1,5 @@
 /**
- * Compares one text section of a unit, compiled plainly, with the kernel's memory at a base.
+ * Compares one text section of a unit with the kernel's code at a base.
  *
  * A linker keeps an input section whole. So at the right base every byte is equal, but for relocated
  * fields, which tell symbol values, and the places that the section's tables name, which may hold one
@@ -12,26 +12,56 @@ import type { ObjectFile, Section } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { RewrittenPlace } from '../kernel/tables/rewritten-place.ts';
 import type { BootChoices, Choice } from './boot-choices.ts';
+import type { CodeLayout } from './code-layout.ts';
 import { alternativeChoice, type Explanation, explainPlace, isMutable } from './explain-place.ts';
 import type { LiveValues } from './live-values.ts';
 import type { TextPatch } from './text-patch.ts';
-import { compareTemplate, compareVariant, type Observation } from './variant.ts';
+import { compareTemplate, compareVariant, type Observation, type Template } from './variant.ts';
+
+/** The kernel's code where a section may lie. */
+export interface RunCode {
+  readonly base: Address;
+  /** What is in memory there. */
+  readonly memory: Uint8Array;
+  /** The same as it would be if it were laid out as the unit is: as many bytes as the section has. */
+  readonly bytes: Uint8Array;
+  /** How many of these can be compared; behind them the kernel has something that is laid out in no way alike. */
+  readonly comparable: number;
+  /** Where offsets of `bytes` lie in `memory`. */
+  readonly layout: CodeLayout;
+  /** What others have written to it, at their place in `bytes`, by address. */
+  readonly patches: readonly TextPatch[];
+}
+
+export interface CompareContext {
+  readonly object: ObjectFile;
+  readonly section: Section;
+  /** Of this section, by offset, outermost first; none in a kernel that has not rewritten anything yet. */
+  readonly places: readonly RewrittenPlace[];
+  readonly live: LiveValues;
+  /** What other sections have shown. */
+  readonly choices: BootChoices;
+  /**
+   * Whether what a reference shows may be right, by what is known so far. `call a` and `call b`, the original
+   * and its alternative, differ in nothing else.
+   */
+  readonly isPlausible: (observation: Observation) => boolean;
+}
+
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
 
 export interface SectionMatch {
   readonly kind: 'match';
   readonly observations: readonly Observation[];
   /** How many places had which content. */
   readonly explained: ReadonlyMap<string, number>;
-  readonly run: Uint8Array;
-  /** 0xff where a byte stays as it is, 0 where the kernel may rewrite it at any time. */
-  readonly mask: Uint8Array;
+  /** Where the kernel may rewrite bytes at any time; offsets in the section. */
+  readonly mutable: readonly Span[];
   /** Those that were known, and what this section shows. */
   readonly choices: BootChoices;
-}
-
-/** There is no memory where the section would be. */
-export interface UnmappedSection {
-  readonly kind: 'unmapped';
 }
 
 export interface SectionDifference {
@@ -51,56 +81,32 @@ export function placesOfSection(
     .sort((a, b) => a.offset - b.offset || b.length - a.length);
 }
 
-/**
- * Whether what a reference shows may be right, by what is known so far. `call a` and `call b`, the original
- * and its alternative, differ in nothing else.
- */
-export type Plausible = (observation: Observation) => boolean;
-
 function notTaken(places: readonly RewrittenPlace[]): readonly Choice[] {
   return places.flatMap((place) => (place.kind === 'alternative' ? [alternativeChoice(place, false)] : []));
 }
 
-interface Span {
-  readonly from: number;
-  readonly to: number;
+/** The original instructions of an alternative; `inside`: what was found in them, where there are places. */
+interface Original extends Explanation {
+  readonly inside: Comparison | undefined;
 }
 
 /** Collects what one comparison finds. */
 class Comparison {
   readonly observations: Observation[] = [];
   readonly explained = new Map<string, number>();
-  readonly mask: Uint8Array;
+  /** Spans that the kernel may rewrite at any time. */
+  readonly mutable: Span[] = [];
+  /** What was learnt here, besides what was known. */
+  readonly learnt: Choice[] = [];
   difference: SectionDifference | undefined;
-  readonly #object: ObjectFile;
-  readonly #section: Section;
-  readonly #base: Address;
-  readonly #run: Uint8Array;
-  readonly #live: LiveValues;
-  readonly choices: BootChoices;
-  /** Those in this section, by address. */
-  readonly #patches: readonly TextPatch[];
-  readonly #isPlausible: Plausible;
+  readonly #code: RunCode;
+  readonly #context: CompareContext;
+  readonly #choices: BootChoices;
 
-  constructor(
-    object: ObjectFile,
-    section: Section,
-    base: Address,
-    run: Uint8Array,
-    live: LiveValues,
-    choices: BootChoices,
-    patches: readonly TextPatch[],
-    isPlausible: Plausible,
-  ) {
-    this.#object = object;
-    this.#section = section;
-    this.#base = base;
-    this.#run = run;
-    this.#live = live;
-    this.choices = choices;
-    this.#patches = patches;
-    this.#isPlausible = isPlausible;
-    this.mask = new Uint8Array(section.size).fill(0xff);
+  constructor(code: RunCode, context: CompareContext, choices: BootChoices) {
+    this.#code = code;
+    this.#context = context;
+    this.#choices = choices;
   }
 
   /** The span's bytes with these places in it; true if all is equal or explained. */
@@ -121,28 +127,23 @@ class Comparison {
     return this.#plain({ from: at, to });
   }
 
-  #template({ from, to }: Span): {
-    bytes: Uint8Array;
-    relocations: Section['relocations'];
-    path: string;
-  } {
-    const relocations = this.#section.relocations
-      .filter((each) => each.offset >= from && each.offset < to)
-      .map((each) => ({ ...each, offset: each.offset - from }));
-    return { bytes: this.#section.data.subarray(from, to), relocations, path: this.#object.path };
+  #template({ from, to }: Span): Template {
+    const { section, object } = this.#context;
+    return { section, from, to, path: object.path };
   }
 
   /** Fixed code, but for what somebody has patched in it. */
   #plain({ from, to }: Span): boolean {
+    const { base, bytes, patches } = this.#code;
     let at = from;
-    for (const patch of this.#patches) {
-      const start = Number(patch.at - this.#base);
+    for (const patch of patches) {
+      const start = Number(patch.at - base);
       const end = start + patch.size;
       if (start < at || end > to) continue;
-      if (!patch.isLegal(this.#run.subarray(start, end))) continue;
+      if (!patch.isLegal(bytes.subarray(start, end))) continue;
       if (!this.#fixed({ from: at, to: start })) return false;
       this.#count(patch.owner, 1);
-      this.mask.fill(0, start, end);
+      this.mutable.push({ from: start, to: end });
       at = end;
     }
     return this.#fixed({ from: at, to });
@@ -150,12 +151,8 @@ class Comparison {
 
   #fixed(span: Span): boolean {
     if (span.from === span.to) return true;
-    const compared = compareTemplate(
-      this.#template(span),
-      this.#run,
-      span.from,
-      addressAt(this.#base, span.from),
-    );
+    const { base, bytes } = this.#code;
+    const compared = compareTemplate(this.#template(span), bytes, span.from, addressAt(base, span.from));
     if ('differsAt' in compared) {
       this.difference ??= { kind: 'difference', offset: span.from + compared.differsAt, place: undefined };
       return false;
@@ -166,30 +163,33 @@ class Comparison {
 
   /** `group`: the place and all that start inside it. */
   #place(outer: RewrittenPlace, group: readonly RewrittenPlace[]): boolean {
+    const { object, live, isPlausible } = this.#context;
+    const { base, bytes, layout } = this.#code;
     const context = {
-      object: this.#object,
-      live: this.#live,
-      run: this.#run,
-      at: addressAt(this.#base, outer.offset),
-      nameOf: (symbol: number): string => this.#object.symbols[symbol]?.name ?? '',
+      object,
+      live,
+      run: bytes,
+      at: addressAt(base, outer.offset),
+      inMemory: addressAt(base, layout.toRun(outer.offset)),
     };
     const same = group.filter((each) => each.offset === outer.offset && each.length === outer.length);
     const contents = same.flatMap((place, i) => {
       const found = explainPlace(place, context, outer.offset);
-      if (found?.observations.every(this.#isPlausible) !== true) return [];
+      if (found?.observations.every(isPlausible) !== true) return [];
       return [{ ...found, choices: [...found.choices, ...notTaken(same.slice(i + 1))] }];
     });
     const inner = group.filter((each) => !same.includes(each) || each.kind !== 'alternative');
     const isOptional = same.every((each) => each.kind === 'alternative');
     const original = isOptional ? this.#original(outer, inner, notTaken(same)) : undefined;
-    const all = original === undefined ? contents : [...contents, original];
+    const all: readonly (Explanation | Original)[] =
+      original === undefined ? contents : [...contents, original];
     // Where two alternatives are the same bytes, the code does not tell which of them it is.
-    const [found, second] = all.filter(({ choices }) => this.choices.agree(choices));
+    const found = all.find(({ choices }) => this.#choices.agree(choices));
     if (found === undefined) {
       this.difference ??= { kind: 'difference', offset: outer.offset, place: outer };
       return false;
     }
-    if (all.length === 1 && second === undefined) this.choices.learn(found.choices);
+    if (all.length === 1) this.#learn(found.choices);
     if (found === original && original.inside !== undefined) this.#take(original.inside);
     else this.#accept(outer, found);
     return true;
@@ -200,25 +200,17 @@ class Comparison {
     outer: RewrittenPlace,
     inner: readonly RewrittenPlace[],
     choices: readonly Choice[],
-  ): (Explanation & { readonly inside: Comparison | undefined }) | undefined {
+  ): Original | undefined {
     const what = 'alternative: original';
     const span = { from: outer.offset, to: outer.offset + outer.length };
     if (inner.length > 0) {
-      const inside = new Comparison(
-        this.#object,
-        this.#section,
-        this.#base,
-        this.#run,
-        this.#live,
-        this.choices.fork(),
-        this.#patches,
-        this.#isPlausible,
-      );
+      const inside = new Comparison(this.#code, this.#context, this.#choices.fork());
       return inside.span(span, inner) ? { what, observations: [], choices, inside } : undefined;
     }
-    const at = addressAt(this.#base, outer.offset);
-    const observations = compareVariant(this.#template(span), this.#run, outer.offset, outer.length, at);
-    if (observations?.every(this.#isPlausible) !== true) return undefined;
+    const { base, bytes } = this.#code;
+    const at = addressAt(base, outer.offset);
+    const observations = compareVariant(this.#template(span), bytes, outer.offset, outer.length, at);
+    if (observations?.every(this.#context.isPlausible) !== true) return undefined;
     return { what, observations, choices, inside: undefined };
   }
 
@@ -226,10 +218,13 @@ class Comparison {
   #take(part: Comparison): void {
     this.observations.push(...part.observations);
     for (const [what, count] of part.explained) this.#count(what, count);
-    part.mask.forEach((byte, i) => {
-      if (byte === 0) this.mask[i] = 0;
-    });
-    this.choices.learn([...part.choices.all].map(([what, value]) => ({ what, value })));
+    this.mutable.push(...part.mutable);
+    this.#learn(part.learnt);
+  }
+
+  #learn(choices: readonly Choice[]): void {
+    this.#choices.learn(choices);
+    this.learnt.push(...choices);
   }
 
   #count(what: string, count: number): void {
@@ -239,34 +234,23 @@ class Comparison {
   #accept(place: RewrittenPlace, found: Explanation): void {
     this.observations.push(...found.observations);
     this.#count(found.what, 1);
-    if (isMutable(place, this.#run[place.offset])) {
-      this.mask.fill(0, place.offset, place.offset + place.length);
+    if (isMutable(place, this.#code.bytes[place.offset])) {
+      this.mutable.push({ from: place.offset, to: place.offset + place.length });
     }
   }
 }
 
-/** Reads the kernel's memory once and compares; the caller reads again before it believes a difference. */
-export function compareSection(
-  object: ObjectFile,
-  section: Section,
-  places: readonly RewrittenPlace[],
-  base: Address,
-  live: LiveValues,
-  choices: BootChoices,
-  patches: readonly TextPatch[],
-  isPlausible: Plausible,
-): SectionMatch | SectionDifference | UnmappedSection {
-  const run = live.readIfMapped(base, section.size);
-  if (run === undefined) return { kind: 'unmapped' };
-  const mine = patches
-    .filter(({ at, size }) => at >= base && at + BigInt(size) <= base + BigInt(section.size))
-    .toSorted((a, b) => (a.at < b.at ? -1 : 1));
-  const comparison = new Comparison(object, section, base, run, live, choices.fork(), mine, isPlausible);
-  // At rest nothing has been rewritten yet: every place is as objtool left it.
-  const rewritten = live.isRunning ? placesOfSection(places, section) : [];
-  if (comparison.span({ from: 0, to: section.size }, rewritten)) {
-    const { observations, explained, mask } = comparison;
-    return { kind: 'match', observations, explained, run, mask, choices: comparison.choices };
+/** Compares code that was read once; the caller reads again before it believes a difference. */
+export function compareSection(code: RunCode, context: CompareContext): SectionMatch | SectionDifference {
+  const { section, places } = context;
+  const choices = context.choices.fork();
+  const comparison = new Comparison(code, context, choices);
+  if (!comparison.span({ from: 0, to: section.size }, places)) {
+    return comparison.difference ?? { kind: 'difference', offset: 0, place: undefined };
   }
-  return comparison.difference ?? { kind: 'difference', offset: 0, place: undefined };
+  if (code.comparable < section.size) {
+    return { kind: 'difference', offset: code.comparable, place: undefined };
+  }
+  const { observations, explained, mutable } = comparison;
+  return { kind: 'match', observations, explained, mutable, choices };
 }

@@ -6,6 +6,7 @@
  * mismatch, however plausible it looks. The functions of arch/x86/kernel that do the writing are named
  * at each kind (6.1).
  */
+import { R_X86_64_PC32 } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type {
@@ -50,10 +51,10 @@ interface Context {
   readonly object: ObjectFile;
   readonly live: LiveValues;
   readonly run: Uint8Array;
-  /** Run address of the place. */
+  /** Address of the place, by which the branches in `run` count. */
   readonly at: Address;
-  /** Name of a symbol of the object, by its number. */
-  readonly nameOf: (symbol: number) => string;
+  /** Where it lies in memory. */
+  readonly inMemory: Address;
 }
 
 function startsWith(run: Uint8Array, offset: number, bytes: readonly number[]): boolean {
@@ -96,17 +97,17 @@ function inLowerHalf(address: bigint): boolean {
  * returns in the lower half of a cache line go there (cpu_wants_rethunk_at()).
  */
 function explainReturn(place: ReturnPlace, context: Context, offset: number): Explanation | undefined {
-  const { live, run, at } = context;
+  const { live, run, at, inMemory } = context;
   const thunk = live.returnThunk();
   const dependsOnAddress = thunk === live.address('its_return_thunk');
   if (run[offset] === RET && onlyInt3(run, offset + 1, offset + place.length)) {
     if (!dependsOnAddress) return explained('return: plain', { what: 'returns', value: 'plain' });
-    return inLowerHalf(at) ? undefined : explained('return: plain');
+    return inLowerHalf(inMemory) ? undefined : explained('return: plain');
   }
   if (run[offset] !== JMP || !onlyInt3(run, offset + 5, offset + place.length)) return undefined;
   if (rel32(run, offset + 1, addressAt(at, 1)) !== thunk) return undefined;
   if (!dependsOnAddress) return explained('return: thunk', { what: 'returns', value: 'thunk' });
-  return inLowerHalf(at) ? explained('return: ITS thunk') : undefined;
+  return inLowerHalf(inMemory) ? explained('return: ITS thunk') : undefined;
 }
 
 /** its_init_thunk(): the branch itself, in the upper half of a cache line (its_allocate_thunk()). */
@@ -137,7 +138,7 @@ function its(value: 'on' | 'off'): Choice {
  * (cpu_wants_indirect_its_thunk_at()).
  */
 function explainRetpoline(place: RetpolinePlace, context: Context, offset: number): Explanation | undefined {
-  const { live, run, at } = context;
+  const { live, run, at, inMemory } = context;
   const { form, register, length } = place;
   // CS prefixes, as many as make up the length, come before the branch itself.
   const condition = place.condition ?? 0;
@@ -163,7 +164,7 @@ function explainRetpoline(place: RetpolinePlace, context: Context, offset: numbe
   const branch = indirectBranch(form === 'call' ? 'call' : 'jmp', register);
   if (!startsWith(run, i, branch)) return undefined;
   i += branch.length;
-  const isUnsafe = inLowerHalf(addressAt(at, i - 1 - offset));
+  const isUnsafe = inLowerHalf(addressAt(inMemory, i - 1 - offset));
   if (form !== 'call' && i < offset + length && run[i] === INT3) i += 1;
   if (!isNopSequence(run.subarray(i, offset + length))) return undefined;
   return explained(
@@ -203,10 +204,11 @@ function explainAlternative(
     const displacement = ((run[offset + 1] ?? 0) << 24) >> 24;
     const target = addressAt(at, 2 + displacement);
     const value = addressAt(target, -(relocation.addend + 4));
-    return { what, observations: [{ relocation, value, place: addressAt(at, 1), isDatum: false }], choices };
+    return { what, observations: [{ relocation, value, isDatum: false }], choices };
   }
   // Other PC-relative fields are not moved by 6.1, so no kernel code has them.
-  const template = { bytes, relocations, path: object.path };
+  const section = { data: bytes, relocations };
+  const template = { section, from: 0, to: bytes.length, path: object.path };
   const observations = compareVariant(template, run, offset, place.length, at);
   return observations === undefined ? undefined : { what, observations, choices };
 }
@@ -225,15 +227,29 @@ function explainParavirt(place: ParavirtPlace, context: Context, offset: number)
 }
 
 /** arch_jump_label_transform(): both positions are legal, the key may be toggled at any time. */
-function explainJumpLabel(place: JumpLabelPlace, { run }: Context, offset: number): Explanation | undefined {
+function explainJumpLabel(
+  place: JumpLabelPlace,
+  { run, at }: Context,
+  offset: number,
+): Explanation | undefined {
   const short = place.length === 2;
   if (startsWith(run, offset, short ? NOP2 : NOP5)) return explained('jump label: nop');
-  const distance = place.target.offset - (place.offset + place.length);
+  if (run[offset] !== (short ? JMP_SHORT : JMP)) return undefined;
   const view = new DataView(run.buffer, run.byteOffset + offset + 1);
-  const isJump = short
-    ? run[offset] === JMP_SHORT && view.getInt8(0) === distance
-    : run[offset] === JMP && view.getInt32(0, true) === distance;
-  return isJump && place.target.section === place.section ? explained('jump label: jump') : undefined;
+  const distance = short ? view.getInt8(0) : view.getInt32(0, true);
+  if (place.target.section === place.section) {
+    const isOwn = distance === place.target.offset - (place.offset + place.length);
+    return isOwn ? explained('jump label: jump') : undefined;
+  }
+  // Into a cold part, which is a section of its own.
+  const { symbol, addend } = place.targetReference;
+  const relocation = { offset: 0, type: R_X86_64_PC32, symbol, addend };
+  const value = addressAt(at, place.length + distance - addend);
+  return {
+    what: 'jump label: jump',
+    observations: [{ relocation, value, isDatum: true }],
+    choices: [],
+  };
 }
 
 /** __static_call_transform(): what the key's function makes of the site. */
@@ -243,7 +259,7 @@ function explainStaticCall(
   offset: number,
 ): Explanation | undefined {
   const { live, run, at } = context;
-  const key = live.staticCallKey(context.nameOf(place.key));
+  const key = live.staticCallKey(context.object.symbols[place.key]?.name ?? '');
   const target = live.pointerAt(key);
   if (place.form === 'jcc') {
     // The kernel keeps the condition.

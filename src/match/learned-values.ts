@@ -13,7 +13,8 @@ import type { ElfSymbol, ObjectFile, Section, SectionIndex } from '../elf/model.
 import { type Address, addressAt } from '../kernel/address.ts';
 import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
-import type { SymbolMismatch } from './mismatch.ts';
+import { type CodeLayout, sameLayout } from './code-layout.ts';
+import { type MismatchCode, type SymbolMismatch, symbolMismatch } from './mismatch.ts';
 import { isPcRelative } from './relocation-value.ts';
 import type { Observation } from './variant.ts';
 
@@ -32,28 +33,37 @@ function isUnlisted(name: string): boolean {
   );
 }
 
+/**
+ * How far behind its symbol a reference points: the addend; for a PC-relative field of an instruction, without the 4 bytes
+ * from there to the next one.
+ */
+function shiftOf({ relocation, isDatum }: Observation): number {
+  return relocation.addend + (isPcRelative(relocation) && !isDatum ? 4 : 0);
+}
+
 export class LearnedValues {
   readonly bases = new Map<SectionIndex, Address>();
   readonly values = new Map<string, Address>();
   readonly #object: ObjectFile;
   readonly #kernel: Kernel;
   readonly #scope: SymbolScope;
+  /** Sections of code that is not laid out in the kernel as in the unit: once they are matched, where what is. */
+  readonly #layouts: Map<SectionIndex, CodeLayout | undefined>;
+  /** References into such sections that have not been matched yet. */
+  readonly #waiting: Observation[] = [];
   /** Contents already compared: the same string is referred to many times. */
   readonly #compared = new Set<string>();
 
-  constructor(object: ObjectFile, kernel: Kernel, scope: SymbolScope) {
+  /** `laidOutAnew`: sections of code whose layout in the kernel may be another, and is learnt with `learnLayout`. */
+  constructor(object: ObjectFile, kernel: Kernel, scope: SymbolScope, laidOutAnew: readonly Section[] = []) {
     this.#object = object;
     this.#kernel = kernel;
     this.#scope = scope;
+    this.#layouts = new Map(laidOutAnew.map(({ index }) => [index, undefined]));
   }
 
-  #mismatch(
-    name: string,
-    found: string,
-    expected: string,
-    reason: SymbolMismatch['reason'] = 'no_match',
-  ): SymbolMismatch {
-    return { kind: 'symbol', unit: this.#object.path, name, found, expected, reason };
+  #mismatch(name: string, found: string, expected: string, reason?: MismatchCode): SymbolMismatch {
+    return symbolMismatch(this.#object.path, name, found, expected, reason);
   }
 
   #describe(at: Address): string {
@@ -76,6 +86,37 @@ export class LearnedValues {
     );
   }
 
+  /** Takes the layout of a matched section as known, and holds the references that waited for it against it. */
+  learnLayout(section: SectionIndex, layout: CodeLayout): SymbolMismatch | undefined {
+    if (!this.#layouts.has(section)) return undefined;
+    this.#layouts.set(section, layout);
+    const isHere = ({ relocation }: Observation): boolean =>
+      this.#object.symbols[relocation.symbol]?.place === section;
+    const here = this.#waiting.filter(isHere);
+    this.#waiting.splice(0, this.#waiting.length, ...this.#waiting.filter((each) => !isHere(each)));
+    return here.map((each) => this.learn(each)).find((each) => each !== undefined);
+  }
+
+  /** A reference that could not be held against anything, since what it refers to was not matched. */
+  checkWaiting(): SymbolMismatch | undefined {
+    const [first] = this.#waiting;
+    if (first === undefined) return undefined;
+    const name = this.#object.symbols[first.relocation.symbol]?.name ?? '?';
+    return this.#mismatch(name, this.#describe(first.value), 'code that was matched');
+  }
+
+  /** Where a section begins, by a reference into it; undefined where the layout that tells it is not known yet. */
+  #baseFrom(symbol: ElfSymbol, section: Section, observation: Observation): Address | undefined {
+    const { value } = observation;
+    const layout = this.#layouts.has(section.index) ? this.#layouts.get(section.index) : sameLayout;
+    if (layout === sameLayout) return addressAt(value, -symbol.value);
+    // The symbol may stand for the section, and the addend for the place in it.
+    const shift = shiftOf(observation);
+    const offset = Number(symbol.value) + shift;
+    if (offset === 0) return addressAt(value, shift);
+    return layout === undefined ? undefined : addressAt(value, shift - layout.toRun(offset));
+  }
+
   /**
    * Whether what a reference shows agrees with all that is known; learns nothing from it. `here`: the section
    * that is being compared, and where.
@@ -90,7 +131,8 @@ export class LearnedValues {
     }
     if (section !== undefined && symbol.binding !== STB_WEAK) {
       const known = section.index === here?.section ? here.base : this.bases.get(section.index);
-      if (known !== undefined && known !== addressAt(value, -symbol.value)) return false;
+      const base = this.#baseFrom(symbol, section, observation);
+      if (known !== undefined && base !== undefined && known !== base) return false;
       if (symbol.binding === STB_LOCAL || symbol.type === STT_SECTION) return true;
     }
     return (
@@ -115,7 +157,12 @@ export class LearnedValues {
     }
     // A strong definition elsewhere may have the name; then nothing refers to the body here.
     if (symbol.binding === STB_WEAK) return this.#learnNamed(symbol.name, value);
-    const conflict = this.learnBase(section.index, addressAt(value, -symbol.value));
+    const base = this.#baseFrom(symbol, section, observation);
+    if (base === undefined) {
+      this.#waiting.push(observation);
+      return undefined;
+    }
+    const conflict = this.learnBase(section.index, base);
     if (conflict !== undefined) return conflict;
     const isNamed = symbol.type !== STT_SECTION && symbol.binding !== STB_LOCAL;
     return isNamed ? this.#learnNamed(symbol.name, value) : undefined;
@@ -161,17 +208,14 @@ export class LearnedValues {
     return undefined;
   }
 
-  /**
-   * With a section symbol the addend belongs to the position in the section (for a PC-relative field of an
-   * instruction, less the 4 bytes from there to the next one); a label of its own has the position.
-   */
+  /** With a section symbol the addend belongs to the position in the section; a label of its own has the position. */
   #compareContents(
     symbol: ElfSymbol,
     section: Section,
-    { relocation, value, isDatum }: Observation,
+    observation: Observation,
   ): SymbolMismatch | undefined {
-    const toNext = isPcRelative(relocation) && !isDatum ? 4 : 0;
-    const shift = symbol.type === STT_SECTION ? relocation.addend + toNext : 0;
+    const { value } = observation;
+    const shift = symbol.type === STT_SECTION ? shiftOf(observation) : 0;
     const offset = Number(symbol.value) + shift;
     const at = addressAt(value, shift);
     const key = `${section.index}:${offset}:${at}`;

@@ -39,7 +39,7 @@ function loaded(): FakeKernel {
 }
 
 const matchIn = (kernel: FakeKernel, target: string): ReturnType<typeof matchUnit> =>
-  matchUnit(buildObject(record, 'drivers/net/veth.o'), kernel, undefined, target);
+  matchUnit(buildObject(record, 'drivers/net/veth.o'), kernel, { target });
 
 describe('a unit of a module', () => {
   it('is matched in the module, with what it refers to elsewhere', () => {

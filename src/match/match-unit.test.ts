@@ -6,7 +6,8 @@ import { bytesOf32 } from '../../test/support/kernel-code.ts';
 import { addresses, smallKernel } from '../../test/support/small-kernel.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
-import { matchedSections, matchUnit, namesToLookUp } from './match-unit.ts';
+import { matchUnit } from './match-unit.ts';
+import { matchedSections, namesToLookUp } from './text-sections.ts';
 
 const TEXT = 0xffffffff81234000n;
 const DATA = 0xffffffff82345000n;

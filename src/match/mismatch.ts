@@ -30,7 +30,24 @@ export interface SymbolMismatch {
   /** What the run code shows, and what it was expected to be. */
   readonly found: string;
   readonly expected: string;
-  readonly reason: 'no_match' | 'failed_to_find';
+  readonly reason: MismatchCode;
 }
 
 export type Mismatch = CodeMismatch | SymbolMismatch;
+
+/** Under which code a mismatch is reported: an abort cause of the original. */
+export type MismatchCode = 'no_match' | 'failed_to_find';
+
+export function symbolMismatch(
+  unit: string,
+  name: string,
+  found: string,
+  expected: string,
+  reason: MismatchCode = 'no_match',
+): SymbolMismatch {
+  return { kind: 'symbol', unit, name, found, expected, reason };
+}
+
+export function codeOf(mismatch: Mismatch): MismatchCode {
+  return mismatch.kind === 'symbol' ? mismatch.reason : 'no_match';
+}

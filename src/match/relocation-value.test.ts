@@ -9,7 +9,7 @@ function valueOf(type: string, addend: number, place: bigint, field: string): bi
   const relocation = { offset: 0, type: relocationByName(type), symbol: symbolIndex(1), addend };
   // The field is read from where it lies, not from the start of the buffer.
   const bytes = Uint8Array.from([0xaa, ...hexToBytes(field), 0xaa]);
-  return symbolValueFrom(relocation, bytes, 1, toAddress(place));
+  return symbolValueFrom(relocation, bytes, 1, toAddress(place - 1n));
 }
 
 describe('symbolValueFrom', () => {

@@ -48,21 +48,27 @@ export function isPcRelative(relocation: Relocation): boolean {
 }
 
 /**
- * S, from the field's bytes at `offset` of `bytes`, whose run address is `place`.
+ * S, from the field's bytes at `offset` of `bytes`; `start` is the run address of `bytes[0]`.
  */
 export function symbolValueFrom(
   relocation: Relocation,
   bytes: Uint8Array,
   offset: number,
-  place: Address,
+  start: Address,
 ): Address {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
-  const field =
-    relocation.type === R_X86_64_64 || relocation.type === R_X86_64_PC64
-      ? view.getBigInt64(0, true)
-      : relocation.type === R_X86_64_32
-        ? BigInt(view.getUint32(0, true))
-        : BigInt(view.getInt32(0, true));
-  const base = isPcRelative(relocation) ? place : 0n;
-  return toAddress(field + base - BigInt(relocation.addend));
+  const base = isPcRelative(relocation) ? start : 0n;
+  // Code has a field every ten bytes: one sum of big integers each, of what small ones have been added before.
+  const known = (isPcRelative(relocation) ? offset : 0) - relocation.addend;
+  if (relocation.type === R_X86_64_64 || relocation.type === R_X86_64_PC64) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
+    return toAddress(base + view.getBigInt64(0, true) + BigInt(known));
+  }
+  const [a = 0, b = 0, c = 0, d = 0] = [
+    bytes[offset],
+    bytes[offset + 1],
+    bytes[offset + 2],
+    bytes[offset + 3],
+  ];
+  const field = a | (b << 8) | (c << 16) | (d << 24);
+  return toAddress(base + BigInt((relocation.type === R_X86_64_32 ? field >>> 0 : field) + known));
 }

@@ -3,66 +3,27 @@
  * the code that an entry is about.
  *
  * The linker gathers each table from all units, and the kernel sorts some when it boots. So an entry's place
- * tells nothing, and the code that it names tells whose it is. (A table of the ORC unwinder has 400,000 entries,
- * but is sorted by that address, so only the part about a section is read.)
+ * tells nothing, and the code that it names tells whose it is. (The tables of the ORC unwinder have 400,000 entries,
+ * but are sorted by that address, so only the part about a section is read.)
  */
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { bugTable } from '../kernel/tables/bug-table.ts';
-import { exceptionTable } from '../kernel/tables/exception-table.ts';
-import { jumpTable } from '../kernel/tables/jump-table.ts';
-import { orcUnwindIp } from '../kernel/tables/orc.ts';
-import type { SpecialTable } from '../kernel/tables/special-table.ts';
-import { staticCallSites } from '../kernel/tables/static-calls.ts';
+import { type Bounds, boundsOf, type LinkedTable, orcAddresses, orcEntries } from './table-bounds.ts';
 
 export interface RunEntry {
   readonly at: Address;
   /** The code that it is about. */
   readonly owner: Address;
   readonly bytes: Uint8Array;
-  /** What `.orc_unwind` has under the same number; for entries of `.orc_unwind_ip`. */
-  readonly orc: Uint8Array | undefined;
 }
 
-/** Size of an entry of `.orc_unwind`, in bytes. */
-export const ORC_SIZE = 6;
-
-/** A table in vmlinux: what bounds it, by name (vmlinux.lds.h). */
-export interface LinkedTable {
-  readonly table: SpecialTable;
-  readonly start: string;
-  readonly stop: string;
-  readonly entrySize: number;
-  readonly isSorted: boolean;
-}
-
-const linkedTable = (table: SpecialTable, name: string, isSorted = false): LinkedTable => ({
-  table,
-  start: `__start_${name}`,
-  stop: `__stop_${name}`,
-  entrySize: table.entrySize ?? 1,
-  isSorted,
-});
-
-/** Tables of which every entry about matched code is compared. */
-export const linkedTables: readonly LinkedTable[] = [
-  linkedTable(jumpTable, '__jump_table'),
-  linkedTable(staticCallSites, 'static_call_sites'),
-  linkedTable(exceptionTable, '__ex_table', true),
-  linkedTable(bugTable, '__bug_table'),
-  linkedTable(orcUnwindIp, 'orc_unwind_ip', true),
-];
-
-/** Symbols that reading the tables looks up. */
-export const tableNames: readonly string[] = [
-  ...linkedTables.flatMap(({ start, stop }) => [start, stop]),
-  '__start_orc_unwind',
-];
-
-/** `s32` relative to itself, in the first field: so all of these tables name their code. */
-function ownerAt(bytes: Uint8Array, offset: number, at: Address): Address {
-  return addressAt(at, new DataView(bytes.buffer, bytes.byteOffset + offset).getInt32(0, true));
+/** What the ORC unwinder knows of a piece of code. */
+export interface OrcRange {
+  /** Ascending: distances of the code from where the piece begins, in bytes. */
+  readonly offsets: readonly number[];
+  /** Of the same number each. */
+  readonly entries: readonly Uint8Array[];
 }
 
 /** The first number below `count` that holds, where all behind one that holds do; else `count`. */
@@ -76,8 +37,9 @@ function firstAt(count: number, holds: (i: number) => boolean): number {
   return low;
 }
 
-/** An unsorted table, and the order of its entries by the code that they are about. */
+/** A table that has been read, and the order of its entries by the code that they are about. */
 interface WholeTable {
+  readonly start: Address;
   readonly bytes: Uint8Array;
   /** Ascending: the low half of the code's address, then the entry's number. All code lies in the last 4 GiB. */
   readonly keys: Float64Array;
@@ -86,103 +48,129 @@ interface WholeTable {
 /** Entries that a key has room for. */
 const KEY_ENTRIES = 2 ** 20;
 
+function lowHalf(address: bigint): number {
+  return Number(BigInt.asUintN(32, address));
+}
+
 function keyOf(owner: bigint, number: number): number {
-  return Number(BigInt.asUintN(32, owner)) * KEY_ENTRIES + number;
+  return lowHalf(owner) * KEY_ENTRIES + number;
+}
+
+function int32At(bytes: Uint8Array, offset: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(offset, offset + 4);
+  return a | (b << 8) | (c << 16) | (d << 24);
+}
+
+/** Numbers of the entries about [from, to], in the order of the code. */
+function numbersIn({ keys }: WholeTable, from: Address, to: Address): readonly number[] {
+  const first = firstAt(keys.length, (i) => (keys[i] ?? 0) >= keyOf(from, 0));
+  const end = firstAt(keys.length, (i) => (keys[i] ?? 0) > keyOf(to, KEY_ENTRIES - 1));
+  return Array.from(keys.subarray(first, end), (key) => key % KEY_ENTRIES);
 }
 
 /** Reads the tables of one kernel, each whole one once. */
 export class RunTables {
   readonly #kernel: Kernel;
-  readonly #whole = new Map<LinkedTable, WholeTable>();
+  /** By target and section. */
+  readonly #bounds = new Map<string, Bounds | undefined>();
+  readonly #whole = new Map<string, WholeTable>();
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
   }
 
-  /** Entries about code in [from, to], by address of the code; undefined if the kernel has no such table. */
-  about(table: LinkedTable, from: Address, to: Address): readonly RunEntry[] | undefined {
-    const [start, stop] = [this.#bound(table.start), this.#bound(table.stop)];
-    if (start === undefined || stop === undefined) return undefined;
-    const count = Number(stop - start) / table.entrySize;
-    if (!Number.isInteger(count) || count < 0 || (!table.isSorted && count > KEY_ENTRIES)) {
-      throw new MatchError('no_match', `${table.start} to ${table.stop}: ${count} entries`, {
-        hint: 'this kernel has another layout of the table than the one known here',
-      });
+  /**
+   * Entries that a target's table has about code in [from, to], by address of the code; undefined if the target has no
+   * such table. Each names its code by an `s32` relative to itself, in its first field.
+   */
+  about(table: LinkedTable, target: string, from: Address, to: Address): readonly RunEntry[] | undefined {
+    const bounds = this.#boundsOf(table, target);
+    if (bounds === undefined) return undefined;
+    const { entrySize } = table;
+    const entry = (first: Address, number: number, bytes: Uint8Array): RunEntry => {
+      const at = addressAt(first, number * entrySize);
+      const own = bytes.subarray(number * entrySize, (number + 1) * entrySize);
+      return { at, owner: addressAt(at, int32At(own, 0)), bytes: own };
+    };
+    if (!bounds.isSorted) {
+      const whole = this.#readWhole(table, target, bounds);
+      return numbersIn(whole, from, to).map((number) => entry(whole.start, number, whole.bytes));
     }
-    return table.isSorted
-      ? this.#inSorted(table, start, count, from, to)
-      : this.#inUnsorted(table, start, count, from, to);
+    const { first, end } = this.#sortedRange(table, bounds, from, to);
+    const start = addressAt(bounds.start, first * entrySize);
+    const bytes = this.#kernel.read(start, (end - first) * entrySize);
+    return Array.from({ length: end - first }, (_, number) => entry(start, number, bytes));
   }
 
-  #bound(name: string): Address | undefined {
-    const [only, second] = this.#kernel.named(name);
-    return second === undefined ? only?.address : undefined;
+  /** What ORC has about [from, to]; undefined if the target has no such tables. */
+  orcAbout(target: string, from: Address, to: Address): OrcRange | undefined {
+    const bounds = this.#boundsOf(orcAddresses, target);
+    const says = this.#boundsOf(orcEntries, target);
+    if (bounds === undefined || says === undefined) return undefined;
+    const size = orcEntries.entrySize;
+    if (!bounds.isSorted) {
+      const count = Math.min(bounds.count, says.count);
+      const whole = this.#readWhole(orcAddresses, target, { ...bounds, count });
+      const numbers = numbersIn(whole, from, to);
+      return {
+        offsets: numbers.map((number) => {
+          const at = addressAt(whole.start, number * 4);
+          return Number(addressAt(at, int32At(whole.bytes, number * 4)) - from);
+        }),
+        entries: numbers.map((number) => this.#kernel.read(addressAt(says.start, number * size), size)),
+      };
+    }
+    const { first, end } = this.#sortedRange(orcAddresses, bounds, from, to);
+    const start = addressAt(bounds.start, first * 4);
+    const bytes = this.#kernel.read(start, (end - first) * 4);
+    const all = this.#kernel.read(addressAt(says.start, first * size), (end - first) * size);
+    const distance = Number(start - from);
+    return {
+      offsets: Array.from({ length: end - first }, (_, i) => distance + i * 4 + int32At(bytes, i * 4)),
+      entries: Array.from({ length: end - first }, (_, i) => all.subarray(i * size, (i + 1) * size)),
+    };
   }
 
-  #inUnsorted(
-    table: LinkedTable,
-    start: Address,
-    count: number,
-    from: Address,
-    to: Address,
-  ): readonly RunEntry[] {
-    const { bytes, keys } = this.#readWhole(table, start, count);
-    const first = firstAt(count, (i) => (keys[i] ?? 0) >= keyOf(from, 0));
-    const end = firstAt(count, (i) => (keys[i] ?? 0) > keyOf(to, KEY_ENTRIES - 1));
-    return Array.from(keys.subarray(first, end), (key) => {
-      const offset = (key % KEY_ENTRIES) * table.entrySize;
-      const at = addressAt(start, offset);
-      const part = bytes.subarray(offset, offset + table.entrySize);
-      return { at, owner: ownerAt(bytes, offset, at), bytes: part, orc: undefined };
-    });
+  #boundsOf(table: LinkedTable, target: string): Bounds | undefined {
+    const key = `${target} ${table.table.section}`;
+    if (!this.#bounds.has(key)) this.#bounds.set(key, boundsOf(this.#kernel, table, target));
+    return this.#bounds.get(key);
   }
 
   /** Makes no record of an entry before somebody asks for it: there are 10,000, and a unit has a dozen. */
-  #readWhole(table: LinkedTable, start: Address, count: number): WholeTable {
-    const known = this.#whole.get(table);
+  #readWhole({ table, entrySize }: LinkedTable, target: string, { start, count }: Bounds): WholeTable {
+    const name = `${target} ${table.section}`;
+    const known = this.#whole.get(name);
     if (known !== undefined) return known;
-    const bytes = this.#kernel.read(start, count * table.entrySize);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const low = Number(BigInt.asUintN(32, start));
+    if (count > KEY_ENTRIES) {
+      throw new MatchError(
+        'no_match',
+        `${target}: ${table.section} has ${count} entries, which are too many`,
+      );
+    }
+    const bytes = this.#kernel.read(start, count * entrySize);
+    const low = lowHalf(start);
     const keys = new Float64Array(count);
     for (let i = 0; i < count; i += 1) {
-      const offset = i * table.entrySize;
-      keys[i] = ((low + offset + view.getInt32(offset, true)) >>> 0) * KEY_ENTRIES + i;
+      const offset = i * entrySize;
+      keys[i] = ((low + offset + int32At(bytes, offset)) >>> 0) * KEY_ENTRIES + i;
     }
-    const whole = { bytes, keys: keys.sort() };
-    this.#whole.set(table, whole);
+    const whole = { start, bytes, keys: keys.sort() };
+    this.#whole.set(name, whole);
     return whole;
   }
 
-  #inSorted(
-    table: LinkedTable,
-    start: Address,
-    count: number,
+  /** Numbers of the entries about [from, to], of a table that is sorted by that. */
+  #sortedRange(
+    { entrySize }: LinkedTable,
+    { start, count }: Bounds,
     from: Address,
     to: Address,
-  ): readonly RunEntry[] {
+  ): { readonly first: number; readonly end: number } {
     const owner = (i: number): Address => {
-      const at = addressAt(start, i * table.entrySize);
-      return ownerAt(this.#kernel.read(at, 4), 0, at);
+      const at = addressAt(start, i * entrySize);
+      return addressAt(at, int32At(this.#kernel.read(at, 4), 0));
     };
-    const first = firstAt(count, (i) => owner(i) >= from);
-    const end = firstAt(count, (i) => owner(i) > to);
-    const base = addressAt(start, first * table.entrySize);
-    const bytes = this.#kernel.read(base, (end - first) * table.entrySize);
-    const orcs = table.table === orcUnwindIp ? this.#bound('__start_orc_unwind') : undefined;
-    const orc =
-      orcs === undefined
-        ? undefined
-        : this.#kernel.read(addressAt(orcs, first * ORC_SIZE), (end - first) * ORC_SIZE);
-    return Array.from({ length: end - first }, (_, i) => {
-      const offset = i * table.entrySize;
-      const at = addressAt(base, offset);
-      return {
-        at,
-        owner: ownerAt(bytes, offset, at),
-        bytes: bytes.subarray(offset, offset + table.entrySize),
-        orc: orc?.subarray(i * ORC_SIZE, (i + 1) * ORC_SIZE),
-      };
-    });
+    return { first: firstAt(count, (i) => owner(i) >= from), end: firstAt(count, (i) => owner(i) > to) };
   }
 }

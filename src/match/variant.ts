@@ -12,8 +12,6 @@ import { fieldSize, symbolValueFrom } from './relocation-value.ts';
 export interface Observation {
   readonly relocation: Relocation;
   readonly value: Address;
-  /** Run address of the field. */
-  readonly place: Address;
   /** The field is a datum, and no instruction's: its distance counts from the field itself. */
   readonly isDatum: boolean;
 }
@@ -23,46 +21,63 @@ export interface Difference {
   readonly differsAt: number;
 }
 
+/** A piece of a section, or of what would replace it. */
 export interface Template {
-  readonly bytes: Uint8Array;
-  /** With offsets that count from the first byte of `bytes`, sorted. */
-  readonly relocations: readonly Relocation[];
+  readonly section: {
+    readonly data: Uint8Array;
+    /** Sorted by offset. */
+    readonly relocations: readonly Relocation[];
+  };
+  /** The piece: offsets in the section. */
+  readonly from: number;
+  readonly to: number;
   readonly path: string;
   /** No code, but a table or a constant. */
   readonly isData?: boolean;
+}
+
+/** Number of the first relocation at or behind an offset. */
+function firstFrom(relocations: readonly Relocation[], offset: number): number {
+  let [low, high] = [0, relocations.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((relocations[middle]?.offset ?? offset) >= offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /**
  * Every byte of the template, at `offset` of `run`. `at` is the run address of that first byte.
  */
 export function compareTemplate(
-  template: Template,
+  { section, from, to, path, isData = false }: Template,
   run: Uint8Array,
   offset: number,
   at: Address,
 ): readonly Observation[] | Difference {
+  const { data, relocations } = section;
   const observations: Observation[] = [];
-  let next = 0;
-  let i = 0;
-  while (i < template.bytes.length) {
-    const relocation = template.relocations[next];
-    if (relocation?.type === R_X86_64_NONE && relocation.offset === i) {
-      // What objtool leaves of a reference that it took away.
-      next += 1;
-      continue;
+  const shift = offset - from;
+  const start = addressAt(at, -offset);
+  let next = firstFrom(relocations, from);
+  let i = from;
+  for (;;) {
+    const relocation = relocations[next];
+    const field = relocation === undefined || relocation.offset >= to ? to : relocation.offset;
+    for (; i < field; i += 1) {
+      if (data[i] !== run[i + shift]) return { differsAt: i - from };
     }
-    if (relocation !== undefined && relocation.offset === i) {
-      const place = addressAt(at, i);
-      const value = symbolValueFrom(relocation, run, offset + i, place);
-      observations.push({ relocation, value, place, isDatum: template.isData === true });
-      i += fieldSize(relocation, template.path);
-      next += 1;
-      continue;
-    }
-    if (template.bytes[i] !== run[offset + i]) return { differsAt: i };
-    i += 1;
+    if (relocation === undefined || field === to) return observations;
+    // Two relocations of one field cannot be told apart.
+    if (relocation.offset < i) return { differsAt: i - from };
+    next += 1;
+    // What objtool leaves of a reference that it took away.
+    if (relocation.type === R_X86_64_NONE) continue;
+    const value = symbolValueFrom(relocation, run, i + shift, start);
+    observations.push({ relocation, value, isDatum: isData });
+    i += fieldSize(relocation, path);
   }
-  return observations;
 }
 
 /**
@@ -76,11 +91,13 @@ export function compareVariant(
   length: number,
   at: Address,
 ): readonly Observation[] | undefined {
-  let head = template.bytes.length;
-  const lastField = template.relocations.at(-1);
-  const fixed = lastField === undefined ? 0 : lastField.offset + fieldSize(lastField, template.path);
-  while (head > fixed && template.bytes[head - 1] === 0x90) head -= 1;
-  const compared = compareTemplate({ ...template, bytes: template.bytes.subarray(0, head) }, run, offset, at);
+  const { section, from, path } = template;
+  const { data, relocations } = section;
+  const last = relocations[firstFrom(relocations, template.to) - 1];
+  const fixed = last === undefined || last.offset < from ? from : last.offset + fieldSize(last, path);
+  let to = template.to;
+  while (to > fixed && data[to - 1] === 0x90) to -= 1;
+  const compared = compareTemplate({ ...template, to }, run, offset, at);
   if ('differsAt' in compared) return undefined;
-  return isNopSequence(run.subarray(offset + head, offset + length)) ? compared : undefined;
+  return isNopSequence(run.subarray(offset + to - from, offset + length)) ? compared : undefined;
 }

@@ -32,6 +32,7 @@ import { type Address, addressAt, toAddress } from '../../src/kernel/address.ts'
 import type { Kernel, KernelSymbol, LoadedModule } from '../../src/kernel/kernel.ts';
 import type { RewrittenPlace } from '../../src/kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../../src/kernel/tables/rewritten-places.ts';
+import { gatherTables, type Loaded } from './gathered-tables.ts';
 import {
   branch,
   bytesOf32,
@@ -57,6 +58,10 @@ export interface Boot {
   readonly module?: string;
 }
 
+const PAGE_SIZE = 0x1000;
+/** Enough for whatever a test loads. */
+const MODULE_SIZE = 0x1000000;
+
 export interface LoadedObject {
   readonly base: (section: string) => Address;
   /** Run address of a symbol, or of an offset from it. */
@@ -68,27 +73,6 @@ interface Region {
   readonly bytes: Uint8Array;
 }
 
-interface Loaded {
-  readonly object: ObjectFile;
-  readonly placed: ReadonlyMap<SectionIndex, Address>;
-}
-
-/** An entry of a table, still where its unit has it. */
-interface Entry extends Loaded {
-  readonly section: Section;
-  readonly offset: number;
-  readonly owner: bigint;
-}
-
-/** Tables that ld gathers from all units: section, entry size, name of its bounds. */
-const gathered = [
-  ['__jump_table', 16, '__jump_table'],
-  ['.static_call_sites', 8, 'static_call_sites'],
-  ['__ex_table', 12, '__ex_table'],
-  ['__bug_table', 12, '__bug_table'],
-  ['.orc_unwind_ip', 4, 'orc_unwind_ip'],
-] as const;
-
 export class FakeKernel implements Kernel {
   readonly release = '6.1.0-fake';
   /** Not, for one that is loaded but has not booted. */
@@ -99,12 +83,15 @@ export class FakeKernel implements Kernel {
   readonly #regions: Region[] = [];
   readonly #symbols: KernelSymbol[] = [];
   readonly #loaded: Loaded[] = [];
-  #next = {
+  /** By module. */
+  readonly #sections = new Map<string, ReadonlyMap<string, Address>>();
+  readonly #first = {
     text: 0xffffffff81000000n,
     data: 0xffffffff82000000n,
     percpu: 0x1c000n,
     thunk: 0xffffffffc0900020n,
   };
+  #next = this.#first;
 
   read(at: Address, size: number): Uint8Array {
     return Uint8Array.from(this.#slice(at, size));
@@ -163,7 +150,15 @@ export class FakeKernel implements Kernel {
   }
 
   modules(): readonly LoadedModule[] {
-    return this.loadedModules;
+    const made = [...this.#sections.keys()].map((name): LoadedModule => {
+      return { name, base: toAddress(this.#first.data), size: MODULE_SIZE, live: true };
+    });
+    return [...this.loadedModules, ...made];
+  }
+
+  /** Of a module, only its tables. */
+  sectionsOf(module: string): ReadonlyMap<string, Address> {
+    return this.#sections.get(module) ?? new Map();
   }
 
   /** Lays an object out, links it with what is defined so far, and boots. Sections without a base get one. */
@@ -175,8 +170,8 @@ export class FakeKernel implements Kernel {
         this.#relocate(object, placed, base, relocation);
       }
     }
-    this.#loaded.push({ object, placed });
-    this.#gatherTables();
+    this.#loaded.push({ object, placed, module: boot.module });
+    this.#gatherTables(boot.module);
     if (this.isRunning) this.#boot(object, placed, boot);
     const base = (name: string): Address => {
       const section = object.sections.find((each) => each.name === name);
@@ -256,53 +251,31 @@ export class FakeKernel implements Kernel {
     return base === undefined ? addend : base + symbol.value + addend;
   }
 
-  /** Every table anew, sorted by the code that it is about, with a symbol at both ends. */
-  #gatherTables(): void {
-    for (const [name, size, bounds] of gathered) {
-      const entries = this.#loaded
-        .flatMap((loaded) => this.#entriesOf(loaded, name, size))
-        .toSorted((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
-      const start = this.#mapNext(Array.from({ length: Math.max(entries.length * size, 1) }, () => 0));
-      entries.forEach((entry, i) => {
-        this.#putEntry(entry, addressAt(start, i * size), size);
-      });
+  /** Every table of the kernel proper, or of a module, anew. */
+  #gatherTables(module: string | undefined): void {
+    const tables = gatherTables(
+      this.#loaded.filter((each) => each.module === module),
+      {
+        isRunning: this.isRunning,
+        mapZeros: (size) => this.#mapNext(new Uint8Array(Math.max(size, PAGE_SIZE))),
+        read: (at, size) => this.read(at, size),
+        write: (at, bytes) => {
+          this.write(at, bytes);
+        },
+        value: ({ object, placed }, relocation) => this.#value(object, placed, relocation),
+        relocate: ({ object, placed }, base, relocation) => {
+          this.#relocate(object, placed, base, relocation);
+        },
+      },
+    );
+    if (module !== undefined) {
+      this.#sections.set(module, new Map(tables.map(({ section, start }) => [section, start])));
+      return;
+    }
+    for (const { bounds, start, end } of tables) {
       this.#redefine(`__start_${bounds}`, start);
-      this.#redefine(`__stop_${bounds}`, addressAt(start, entries.length * size));
-      if (name === '.orc_unwind_ip') this.#gatherOrc(entries);
+      this.#redefine(`__stop_${bounds}`, end);
     }
-  }
-
-  #entriesOf({ object, placed }: Loaded, name: string, size: number): readonly Entry[] {
-    return object.sections
-      .filter((each) => each.name === name)
-      .flatMap((section) =>
-        Array.from({ length: section.size / size }, (_, i): Entry => {
-          const owning = section.relocations.find((each) => each.offset === i * size);
-          const owner = owning === undefined ? 0n : this.#value(object, placed, owning);
-          return { object, placed, section, offset: i * size, owner };
-        }),
-      );
-  }
-
-  #putEntry({ object, placed, section, offset }: Entry, at: Address, size: number): void {
-    this.write(at, [...section.data.subarray(offset, offset + size)]);
-    for (const relocation of section.relocations) {
-      if (relocation.offset < offset || relocation.offset >= offset + size) continue;
-      this.#relocate(object, placed, at, { ...relocation, offset: relocation.offset - offset });
-    }
-    // jump_entry_set_init(): no code of .init here.
-    if (section.name === '__jump_table' && this.isRunning) {
-      const key = addressAt(at, 8);
-      this.write(key, [(this.read(key, 1)[0] ?? 0) & ~2]);
-    }
-  }
-
-  #gatherOrc(entries: readonly Entry[]): void {
-    const bytes = entries.flatMap(({ object, offset }) => {
-      const section = object.sections.find((each) => each.name === '.orc_unwind');
-      return [...(section?.data.subarray((offset / 4) * 6, (offset / 4 + 1) * 6) ?? [])];
-    });
-    this.#redefine('__start_orc_unwind', this.#mapNext(bytes.length === 0 ? [0] : bytes));
   }
 
   #redefine(name: string, at: Address): void {
@@ -447,9 +420,10 @@ export class FakeKernel implements Kernel {
     return this.map(start, bytes);
   }
 
-  #mapNext(bytes: readonly number[]): Address {
+  #mapNext(bytes: readonly number[] | Uint8Array): Address {
     const start = this.#next.data;
-    this.#next = { ...this.#next, data: start + 0x1000n };
+    const pages = BigInt(Math.ceil(Math.max(bytes.length, 1) / PAGE_SIZE));
+    this.#next = { ...this.#next, data: start + pages * BigInt(PAGE_SIZE) };
     return this.map(start, bytes);
   }
 

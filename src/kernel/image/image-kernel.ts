@@ -43,6 +43,7 @@ interface ModuleAtRest {
   readonly loaded: LoadedModule;
   readonly symbols: SymbolIndex;
   readonly exports: ReadonlyMap<string, Address>;
+  readonly sections: ReadonlyMap<string, Address>;
 }
 
 export class ImageKernel implements Kernel {
@@ -132,6 +133,10 @@ export class ImageKernel implements Kernel {
     return [...this.#modules.values()].map(({ loaded }) => loaded);
   }
 
+  sectionsOf(module: string): ReadonlyMap<string, Address> {
+    return this.#modules.get(module)?.sections ?? new Map();
+  }
+
   /**
    * Loads a module, named with hyphens or underscores, and those that it depends on; one that is loaded stays as it is.
    * Throws MissingError `target_not_loaded` if there is none, MatchError `failed_to_find` if a symbol that it needs is
@@ -152,6 +157,7 @@ export class ImageKernel implements Kernel {
       loaded,
       symbols: new SymbolIndex(placed.symbols, name),
       exports: placed.exports,
+      sections: placed.sections,
     });
     this.#nextBase = addressAt(place.initBase, layout.initSize + PAGE_SIZE);
     if (layout.perCpu !== undefined) this.#nextPerCpu = addressAt(place.perCpuBase, layout.perCpu.size);

@@ -39,6 +39,8 @@ export interface PlacedModule {
   /** In the order of the file's symbol table, which is the order of /proc/kallsyms. */
   readonly symbols: SymbolColumns;
   readonly exports: ReadonlyMap<string, Address>;
+  /** Of the core part, by name. */
+  readonly sections: ReadonlyMap<string, Address>;
 }
 
 /** What an undefined symbol stands for; undefined if nothing exports it. */
@@ -94,6 +96,12 @@ export function placeModule(
     regions,
     symbols: symbolsOf(object, layout, values, plain),
     exports: new Map(tables.flatMap((table) => [...table])),
+    sections: new Map(
+      [...layout.core].map(([index, offset]) => [
+        object.sections[index]?.name ?? '',
+        addressAt(place.base, offset),
+      ]),
+    ),
   };
 }
 

@@ -70,6 +70,8 @@ export interface SmpLockPlace extends Place {
 export interface JumpLabelPlace extends Place {
   readonly kind: 'jump-label';
   readonly target: CodeTarget;
+  /** How the table names the target. */
+  readonly targetReference: { readonly symbol: SymbolIndex; readonly addend: number };
   /** The `struct static_key`: symbol + addend, flag bits taken off. */
   readonly key: { readonly symbol: SymbolIndex; readonly addend: number };
   /** The code is laid out for the key being true: the place is a jump iff key differs from this. */

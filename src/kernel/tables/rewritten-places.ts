@@ -64,8 +64,12 @@ function branchOf(object: ObjectFile, entry: TableEntry, at: CodeTarget): Branch
   return branch;
 }
 
+function fieldReference(entry: TableEntry, offset: number): Relocation | undefined {
+  return entry.relocations.find((each) => each.offset === entry.offset + offset);
+}
+
 function fieldTarget(object: ObjectFile, entry: TableEntry, offset: number, name: string): CodeTarget {
-  const relocation = entry.relocations.find((each) => each.offset === entry.offset + offset);
+  const relocation = fieldReference(entry, offset);
   const target = relocation === undefined ? undefined : codeTarget(object, relocation);
   if (target === undefined) throw malformed(object, entry, `${name} names no place of this object`);
   return target;
@@ -122,13 +126,14 @@ function jumpLabelPlace(object: ObjectFile, entry: TableEntry): RewrittenPlace {
   if (!short && !long) {
     throw malformed(object, entry, `neither jump nor nop at ${where(object, at)}, found ${hexBytes(bytes)}`);
   }
-  const key = entry.relocations.find((each) => each.offset === entry.offset + 8);
-  if (key === undefined) throw malformed(object, entry, 'has no key');
+  const [key, goes] = [fieldReference(entry, 8), fieldReference(entry, 4)];
+  if (key === undefined || goes === undefined) throw malformed(object, entry, 'has no key or no target');
   return {
     kind: 'jump-label',
     ...at,
     length: short ? 2 : 5,
     target: fieldTarget(object, entry, 4, 'target'),
+    targetReference: { symbol: goes.symbol, addend: goes.addend },
     key: {
       symbol: key.symbol,
       addend: key.addend - (key.addend & (JUMP_ENTRY_BRANCH | JUMP_ENTRY_NOP_HACK)),
@@ -141,7 +146,7 @@ function jumpLabelPlace(object: ObjectFile, entry: TableEntry): RewrittenPlace {
 function staticCallPlace(object: ObjectFile, entry: TableEntry): RewrittenPlace {
   const at = ownerOf(object, entry);
   const branch = branchOf(object, entry, at);
-  const key = entry.relocations.find((each) => each.offset === entry.offset + 4);
+  const key = fieldReference(entry, 4);
   if (key === undefined) throw malformed(object, entry, 'has no key');
   return {
     kind: 'static-call',
