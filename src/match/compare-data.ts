@@ -8,7 +8,7 @@ import { hex, hexBytes } from '../diagnostics/hex.ts';
 import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_WRITE, SHT_PROGBITS } from '../elf/constants.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import type { Address } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { LearnedValues } from './learned-values.ts';
@@ -33,7 +33,10 @@ function compareAt(
   learned: LearnedValues,
 ): SymbolMismatch | undefined {
   const { data } = section;
-  const run = kernel.read(base, data.length);
+  const run = readIfMapped(kernel, base, data.length);
+  if (run === undefined) {
+    return symbolMismatch(object.path, section.name, `no memory at ${hex(base)}`, 'its constants');
+  }
   const template = { section, from: 0, to: data.length, path: object.path, isData: true };
   const observed = compareTemplate(template, run, 0, base);
   if ('differsAt' in observed) {

@@ -22,6 +22,10 @@ interface UnitOrc {
   readonly entry: Uint8Array;
 }
 
+function isSame(a: UnitOrc, b: UnitOrc | undefined): boolean {
+  return b !== undefined && a.offset === b.offset && Buffer.compare(a.entry, b.entry) === 0;
+}
+
 export class OrcComparison {
   readonly #object: ObjectFile;
   readonly #run: RunTables;
@@ -55,8 +59,6 @@ export class OrcComparison {
     if (inner.length !== expected.length) {
       return this.#mismatch(about, `${inner.length} entries`, `${expected.length} as in the unit`);
     }
-    const isSame = (a: UnitOrc, b: UnitOrc | undefined): boolean =>
-      b !== undefined && a.offset === b.offset && Buffer.compare(a.entry, b.entry) === 0;
     const other =
       expected.find((each, i) => !isSame(each, inner[i])) ??
       mine.filter((each) => !isInside(each)).find((each) => !theirs.some((run) => isSame(each, run)));

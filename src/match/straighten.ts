@@ -107,7 +107,8 @@ class Straightening {
     this.#section = section;
     this.#base = base;
     this.#memory = memory;
-    this.#places = places;
+    // A lock prefix is a part of an instruction, which is as long with another one.
+    this.#places = places.filter(({ kind }) => kind !== 'smp-lock');
     this.#patches = patchesIn(patches, base, memory.length);
     this.#unit = byOffset(decoder.decodeAll(section.data, 0n));
     this.#run = byOffset(decoder.decodeAll(memory, base));
