@@ -50,20 +50,22 @@ interface Case {
   readonly table: (name: string, offset?: number) => Address;
 }
 
-function load(record: ObjectRecord, isRunning = true): Case {
+function load(record: ObjectRecord, isRunning = true, module?: string): Case {
   const kernel = smallKernel();
   kernel.isRunning = isRunning;
   const object = buildObject(record, 'fs/a.o');
-  kernel.load(object, { '.text': TEXT });
+  kernel.load(object, { '.text': TEXT }, module === undefined ? {} : { module });
   return {
     kernel,
     match: (): string => {
-      const result = matchUnit(object, kernel);
+      const result = matchUnit(object, kernel, module === undefined ? {} : { target: module });
       if (result.kind === 'match') return 'match';
       const { mismatch } = result;
       return mismatch.kind === 'code' ? `code ${mismatch.offset}` : `${mismatch.name}: ${mismatch.found}`;
     },
     table: (name, offset = 0) => {
+      const own = module === undefined ? undefined : kernel.sectionsOf(module).get(name);
+      if (own !== undefined) return addressAt(own, offset);
       const [start] = kernel.named(`__start_${name}`);
       if (start === undefined) throw new Error(name);
       return addressAt(start.address, offset);
@@ -127,6 +129,27 @@ describe('tables about matched code', () => {
     const { kernel, match } = load(faulting);
     kernel.forget('__start___bug_table');
     expect(match()).toBe('__bug_table: no such table');
+  });
+
+  it.each<readonly [string, number, readonly number[], RegExp]>([
+    ['__ex_table', 4, [0x77], /^__ex_table about \.text\+0x0/],
+    ['__bug_table', 8, [0x35], /^__bug_table about \.text\+0x2/],
+    ['.orc_unwind', 6, [24], /^\.orc_unwind_ip about \.text\+0x2/],
+  ])('are those of the module that the unit is part of: %s', (section, offset, bytes, expected) => {
+    const { kernel, match, table } = load(faulting, true, 'veth');
+    // The kernel proper has tables of its own, which say nothing about the module.
+    expect(match()).toBe('match');
+    kernel.write(table(section, offset), bytes);
+    expect(match()).toMatch(expected);
+  });
+
+  it('an entry that the module has and the unit has not is found, and the padding behind a table is none', () => {
+    const { kernel, match, table } = load(faulting, true, 'veth');
+    const behind = table('__bug_table', 12);
+    const distance = Buffer.alloc(4);
+    distance.writeInt32LE(Number(TEXT + 4n - behind));
+    kernel.write(behind, [...distance]);
+    expect(match()).toBe('__bug_table about .text: 2 entries');
   });
 
   it('what begins where another section ends has entries of both there', () => {

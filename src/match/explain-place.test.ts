@@ -361,3 +361,43 @@ function hexBytes(text: string): readonly number[] {
 function isUnitName(name: string): name is UnitName {
   return name in units;
 }
+
+describe('a jump label whose target is a cold part', () => {
+  const COLD = 0xffffffff81f40000n;
+  const record: ObjectRecord = {
+    sections: {
+      '.text': { bytes: hexToBytes('31 c0 0f 1f 44 00 00 c3') },
+      '.text.unlikely': { bytes: hexToBytes('90 31 db c3') },
+      __jump_table: {
+        bytes: Array.from({ length: 16 }, () => 0),
+        relocations: [
+          [0, 'PC32', '.text', 2],
+          [4, 'PC32', '.text.unlikely', 1],
+          [8, 'PC64', 'key', 0],
+        ],
+      },
+    },
+    symbols: {
+      f: { section: '.text', type: 'func', size: 8 },
+      'f.cold': { section: '.text.unlikely', type: 'func', size: 4 },
+    },
+  };
+
+  it('goes there, and to no other place', () => {
+    const kernel = smallKernel();
+    const object = buildObject(record);
+    kernel.load(object, { '.text': TEXT, '.text.unlikely': COLD });
+    const kindOf = (): string => {
+      const result = matchUnit(object, kernel);
+      return result.kind === 'match' ? [...result.explained.keys()].join() : result.mismatch.name;
+    };
+    expect(kindOf()).toBe('jump label: nop');
+    const jumpTo = (target: bigint): void => {
+      kernel.write(TEXT + 2n, branch(0xe9, toAddress(TEXT + 2n), target));
+    };
+    jumpTo(COLD + 1n);
+    expect(kindOf()).toBe('jump label: jump');
+    jumpTo(COLD + 3n);
+    expect(kindOf()).not.toBe('jump label: jump');
+  });
+});

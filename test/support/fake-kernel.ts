@@ -59,6 +59,7 @@ export interface Boot {
 }
 
 const PAGE_SIZE = 0x1000;
+const PADDING = 64;
 /** Enough for whatever a test loads. */
 const MODULE_SIZE = 0x1000000;
 
@@ -269,7 +270,12 @@ export class FakeKernel implements Kernel {
       },
     );
     if (module !== undefined) {
-      this.#sections.set(module, new Map(tables.map(({ section, start }) => [section, start])));
+      // Behind each table there is padding, and then what no test looks at.
+      const sections = tables.flatMap(({ section, start, end }): [string, Address][] => [
+        [section, start],
+        [`behind ${section}`, addressAt(end, PADDING)],
+      ]);
+      this.#sections.set(module, new Map(sections));
       return;
     }
     for (const { bounds, start, end } of tables) {

@@ -28,8 +28,6 @@ const gathered = [
   ['.orc_unwind_ip', 4, 'orc_unwind_ip'],
 ] as const;
 const ORC_SIZE = 6;
-/** For as many entries as fit into a page of `.orc_unwind_ip`. */
-const ORC_ROOM = 0x2000;
 
 /** What making tables needs of the kernel that they are in. */
 export interface TableMaker {
@@ -84,7 +82,7 @@ function gatherOrc(entries: readonly Entry[], maker: TableMaker): GatheredTable 
     const number = offset / 4;
     return [...(section?.data.subarray(number * ORC_SIZE, (number + 1) * ORC_SIZE) ?? [])];
   });
-  const start = maker.mapZeros(Math.max(bytes.length, ORC_ROOM));
+  const start = maker.mapZeros(bytes.length);
   maker.write(start, bytes);
   return { section: '.orc_unwind', bounds: 'orc_unwind', start, end: addressAt(start, bytes.length) };
 }
