@@ -395,3 +395,36 @@ describe('a section that is in the kernel twice', () => {
     expect([...result.bases.values()]).toContain(cold);
   });
 });
+
+describe('a section with nothing but a weak function that a strong one elsewhere overrides', () => {
+  const record: ObjectRecord = {
+    sections: {
+      '.text': { bytes: [0x31, 0xc0, 0xc3] },
+      '.text.clock': { bytes: [0x31, 0xdb, 0xc3], flags: 6 },
+    },
+    symbols: {
+      user: { section: '.text', type: 'func', size: 3, binding: 'global' },
+      clock: { section: '.text.clock', type: 'func', size: 3, binding: 'weak' },
+    },
+  };
+
+  it('is left out, and its function has no place', () => {
+    const kernel = smallKernel();
+    kernel.define('clock', kernel.map(0xffffffff81f70000n, [0x0f, 0x0b, 0xc3]), 'T');
+    const object = buildObject(record);
+    kernel.load(object);
+    const result = matchUnit(object, kernel);
+    if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+    expect([...result.text.keys()].map((index) => object.sections[index]?.name)).toEqual(['.text']);
+    expect(result.compared).toBe(3);
+  });
+
+  it('is a mismatch where the kernel has the weak one, and it is another', () => {
+    const kernel = smallKernel();
+    const object = buildObject(record);
+    const loaded = kernel.load(object);
+    expect(outcomeOf(object, kernel)).toBe('match');
+    kernel.write(loaded.at('clock'), [0x33]);
+    expect(outcomeOf(object, kernel)).toBe('clock+0');
+  });
+});

@@ -148,12 +148,16 @@ function matchCode(sections: readonly Section[], context: UnitContext): MatchedC
   const text = new Map<SectionIndex, MatchedText>();
   const explained = new Map<string, number>();
   let choices = new BootChoices();
+  let compared = 0;
   let waiting = sections;
   while (waiting.length > 0) {
     const undecided: UndecidedSection[] = [];
     for (const section of waiting) {
+      const isFirst = waiting === sections;
       const outcome = placeSection(section, context, choices);
       if (outcome.kind === 'mismatch') return outcome.mismatch;
+      if (outcome.kind === 'absent') continue;
+      if (isFirst) compared += section.size;
       if (outcome.kind === 'undecided') {
         undecided.push(outcome);
         continue;
@@ -181,7 +185,6 @@ function matchCode(sections: readonly Section[], context: UnitContext): MatchedC
     }
     waiting = referredTo.map(({ section }) => section);
   }
-  const compared = sections.reduce((sum, { size }) => sum + size, 0);
   return { text, explained, choices, compared };
 }
 

@@ -3,6 +3,7 @@
  * references to it, say that it may lie.
  */
 import { hex } from '../diagnostics/hex.ts';
+import { STB_WEAK } from '../elf/constants.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
@@ -55,8 +56,14 @@ export interface UndecidedSection {
   readonly bases: readonly Address[];
 }
 
+/** One that nothing in the kernel refers to, and that no symbol leads to. */
+export interface AbsentSection {
+  readonly kind: 'absent';
+}
+
 export type SectionOutcome =
   | PlacedSection
+  | AbsentSection
   | UndecidedSection
   | { readonly kind: 'mismatch'; readonly mismatch: Mismatch };
 
@@ -168,6 +175,21 @@ function reasonOf(
     : symbolMismatch(object.path, section.name, `no memory at ${hex(first.base)}`, 'its code');
 }
 
+/**
+ * Nothing but weak functions, while strong ones elsewhere have their names: with a section of its own such a function is
+ * thrown away by the linker, or its body is in the kernel, without a name, and never called.
+ */
+function isOverridden(section: Section, { object, scope }: UnitContext): boolean {
+  const functions = functionsOf(object, section);
+  return (
+    functions.length > 0 &&
+    functions.every(({ name, binding }) => {
+      const named = scope.own(name);
+      return binding === STB_WEAK && named.length > 0 && named.every(({ type }) => !/[wW]/.test(type));
+    })
+  );
+}
+
 /** `choices`: what other sections have shown. */
 export function placeSection(section: Section, context: UnitContext, choices: BootChoices): SectionOutcome {
   const { object, learned } = context;
@@ -175,6 +197,7 @@ export function placeSection(section: Section, context: UnitContext, choices: Bo
     kind: 'mismatch',
     mismatch: symbolMismatch(object.path, name, found, expected),
   });
+  if (isOverridden(section, context) && !learned.bases.has(section.index)) return { kind: 'absent' };
   const { bases, missing, agrees } = candidatesOf(section, context);
   if (!agrees && learned.bases.has(section.index) && missing === undefined) {
     return mismatch(section.name, 'references to another place than its functions', TOGETHER);

@@ -140,6 +140,8 @@ class Straightening {
     let nextPlace = 0;
     while (unit < this.#section.size) {
       const padding = this.#padding(unit, run, this.#places[nextPlace]?.offset);
+      // Where padding begins somebody may jump to, as well as where it ends.
+      if (padding.unit + padding.run > 0) this.#starts.push({ unit, run });
       this.#copyUnit(unit, unit + padding.unit);
       unit += padding.unit;
       run += padding.run;
@@ -163,8 +165,10 @@ class Straightening {
     this.#bytes.set(this.#section.data.subarray(from, to), from);
   }
 
-  /** How much padding there is on both sides, before an instruction or a place. */
+  /** How much padding there is on both sides, before an instruction or a place: none that is the same on both. */
   #padding(unit: number, run: number, place: number | undefined): Start {
+    const same = unit === place ? 0 : nopLength(this.#section.data, unit);
+    if (same > 0 && same === nopLength(this.#memory, run)) return { unit: 0, run: 0 };
     let mine = 0;
     while (unit + mine !== place && unit + mine < this.#section.size) {
       const length = nopLength(this.#section.data, unit + mine);
@@ -218,11 +222,14 @@ class Straightening {
   ): void {
     const at = mine.offset + field.offset;
     const end = mine.offset + mine.length;
-    if (this.#relocated.has(at)) {
-      this.#writeDistance(at, field.size, Number(target - this.#base) - end);
-    } else {
-      this.#ownJumps.push({ field: at, size: field.size, end, target: Number(target - this.#base) });
-    }
+    const goes = this.#offsetOf(target);
+    if (this.#relocated.has(at)) this.#writeDistance(at, field.size, goes - end);
+    else this.#ownJumps.push({ field: at, size: field.size, end, target: goes });
+  }
+
+  /** Per-CPU data are reached from code by a distance that wraps. */
+  #offsetOf(target: bigint): number {
+    return Number(BigInt.asIntN(64, target - this.#base));
   }
 
   /** A distance that does not fit is none that the unit can have. */
@@ -262,7 +269,7 @@ class Straightening {
         const isInside =
           target >= addressAt(this.#base, run) && target <= addressAt(this.#base, run + length);
         const end = offset + (at - run) + theirs.length;
-        const distance = Number(target - this.#base) - end;
+        const distance = this.#offsetOf(target) - end;
         if (!isInside) this.#writeDistance(offset + (at - run) + field.offset, field.size, distance);
       }
       at += theirs.length;
@@ -279,7 +286,7 @@ class Straightening {
       if (branchKind(theirs.bytes) !== 'jmp' || theirs.target === undefined) return undefined;
       this.#bytes[offset] = length === 2 ? SHORT_JMP : NEAR_JMP;
       const end = offset + length;
-      const target = Number(theirs.target - this.#base);
+      const target = this.#offsetOf(theirs.target);
       const isOwn = target >= 0 && target < this.#memory.length;
       if (isOwn) this.#ownJumps.push({ field: offset + 1, size: length - 1, end, target });
       else this.#writeDistance(offset + 1, length - 1, target - end);
