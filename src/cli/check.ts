@@ -95,7 +95,7 @@ function refuseMismatches(units: readonly UnitCheck[]): void {
   const more = failed.length === 1 ? '' : `, and ${counted(failed.length - 1, 'unit')} more`;
   throw new MatchError(first.code, `${first.summary}${more}`, {
     hint: first.cause,
-    details: { running: first.running, source: first.source, units },
+    details: { line: first.line, running: first.running, source: first.source, units },
   });
 }
 

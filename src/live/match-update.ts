@@ -33,6 +33,7 @@ export async function matchUpdate(
         unit: path,
         name: result.mismatch.name,
         ...(result.mismatch.kind === 'code' ? { offset: result.mismatch.offset } : {}),
+        ...(report.line === undefined ? {} : { line: report.line }),
         running: report.running,
         source: report.source,
       },

@@ -18,6 +18,7 @@ function mismatch(found: string, offset: number, place?: string): CodeMismatch {
     start: toAddress(0xffffffff81000100n),
     found: hexToBytes(found),
     expected: hexToBytes(expected),
+    line: undefined,
     place,
   };
 }
@@ -28,6 +29,13 @@ describe('reportMismatch', () => {
     expect(summary).toBe(
       'net/ipv4/ip_options.o: ip_options_get+0xa: found c9 5d c3 in the kernel, expected c0 5d c3',
     );
+  });
+
+  it('names the source line, where the update has it', async () => {
+    const line = { file: 'net/ipv4/ip_options.c', line: 521 };
+    const report = await reportMismatch({ ...mismatch('90 1f 44 00 00 55', 0), line });
+    expect(report.summary).toContain('ip_options_get+0x0 (net/ipv4/ip_options.c:521): found 90');
+    expect(report.line).toEqual(line);
   });
 
   it('disassembles both sides', async () => {

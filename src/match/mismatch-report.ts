@@ -2,6 +2,7 @@
  * A mismatch for a person: function, offset, both disassemblies, and what it probably means.
  */
 import { hex, hexBytes } from '../diagnostics/hex.ts';
+import type { SourceLine } from '../elf/line-table.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { formatInstructions } from '../x86/format.ts';
 import type { CodeMismatch, Mismatch } from './mismatch.ts';
@@ -13,6 +14,8 @@ export interface MismatchReport {
   /** One line. */
   readonly summary: string;
   readonly cause: string;
+  /** Of the source that the update was made from, where the first difference is one of code. */
+  readonly line: SourceLine | undefined;
   /** Lines of disassembly, of the kernel and of the source. */
   readonly running: readonly string[];
   readonly source: readonly string[];
@@ -48,9 +51,13 @@ function likelyCause(decoder: Decoder, { found, expected, start, offset, place }
     : `the same instruction with another number: a structure with another layout, or another constant; ${SOMETHING_ELSE}`;
 }
 
+function lineText(line: SourceLine | undefined): string {
+  return line === undefined ? '' : ` (${line.file}:${line.line})`;
+}
+
 async function codeReport(mismatch: CodeMismatch): Promise<MismatchReport> {
   const decoder = await loadDecoder();
-  const { name, offset, start, found, expected, unit } = mismatch;
+  const { name, offset, start, found, expected, unit, line } = mismatch;
   const lines = (code: Uint8Array): readonly string[] =>
     formatInstructions(decoder, code, start, {
       symbolise: (address) => {
@@ -63,8 +70,9 @@ async function codeReport(mismatch: CodeMismatch): Promise<MismatchReport> {
     });
   const at = (code: Uint8Array): string => hexBytes(code.subarray(offset, offset + 8));
   return {
-    summary: `${unit}: ${name}+${hex(offset)}: found ${at(found)} in the kernel, expected ${at(expected)}`,
+    summary: `${unit}: ${name}+${hex(offset)}${lineText(line)}: found ${at(found)} in the kernel, expected ${at(expected)}`,
     cause: likelyCause(decoder, mismatch),
+    line,
     running: lines(found),
     source: lines(expected),
   };
@@ -76,6 +84,7 @@ export async function reportMismatch(mismatch: Mismatch): Promise<MismatchReport
   return {
     summary: `${unit}: ${name}: found ${found}, expected ${expected}`,
     cause: SOMETHING_ELSE,
+    line: undefined,
     running: [],
     source: [],
   };

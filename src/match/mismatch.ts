@@ -1,6 +1,7 @@
 /**
  * Why a unit does not match: data, so that text, JSON and tests can each make of it what they need.
  */
+import type { SourceLine } from '../elf/line-table.ts';
 import type { SectionIndex } from '../elf/model.ts';
 import type { Address } from '../kernel/address.ts';
 
@@ -18,6 +19,8 @@ export interface CodeMismatch {
   readonly start: Address;
   readonly found: Uint8Array;
   readonly expected: Uint8Array;
+  /** Of the source that was compiled, where the object tells. */
+  readonly line: SourceLine | undefined;
   /** What the kernel's tables say about the place: `return`, `jump-label`, ...; undefined: fixed code. */
   readonly place: string | undefined;
 }

@@ -4,6 +4,7 @@
  */
 import { hex } from '../diagnostics/hex.ts';
 import { STB_WEAK } from '../elf/constants.ts';
+import { sourceLineAt } from '../elf/line-table.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
@@ -152,6 +153,7 @@ function toCodeMismatch(
     start: addressAt(code.base, start),
     found: code.bytes.subarray(start, until),
     expected: section.data.subarray(start, until),
+    line: sourceLineAt(object, section.index, difference.offset),
     place: difference.place?.kind,
   };
 }

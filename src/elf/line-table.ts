@@ -1,0 +1,267 @@
+/**
+ * Which source line an instruction was compiled from: the line number program in `.debug_line` (DWARF 5, section 6.2),
+ * as gcc and the assembler leave it in an object that is not linked.
+ *
+ * It is a program for a machine with few registers (address, file, line), which makes a row wherever an
+ * instruction begins a new line. The address is set by a relocation, which names the section. Rows are not kept:
+ * who asks about one place runs the program until the row that covers it.
+ */
+import { R_X86_64_32, R_X86_64_64 } from './constants.ts';
+import { Cursor } from './cursor.ts';
+import type { ObjectFile, Relocation, Section, SectionIndex } from './model.ts';
+
+export interface SourceLine {
+  /** As the compiler named it: `net/ipv4/ip_options.c`. */
+  readonly file: string;
+  readonly line: number;
+}
+
+const VERSION = 5;
+const LONG_FORMAT = 0xffff_ffff;
+
+/** DW_LNCT_*: what a field of a file's or directory's record is. */
+const CONTENT_PATH = 1;
+const CONTENT_DIRECTORY = 2;
+
+/** DW_LNS_*: standard opcodes. */
+const COPY = 1;
+const ADVANCE_PC = 2;
+const ADVANCE_LINE = 3;
+const SET_FILE = 4;
+const CONST_ADD_PC = 8;
+const FIXED_ADVANCE_PC = 9;
+/** DW_LNE_*: extended ones, behind a zero and their length. */
+const END_SEQUENCE = 1;
+const SET_ADDRESS = 2;
+
+function uleb(cursor: Cursor, what: string): number {
+  let value = 0;
+  for (let factor = 1; ; factor *= 128) {
+    const byte = cursor.u8(what);
+    value += (byte & 0x7f) * factor;
+    if (!Number.isSafeInteger(value)) cursor.fail(`${what} is larger than 2^53`);
+    if ((byte & 0x80) === 0) return value;
+  }
+}
+
+function sleb(cursor: Cursor, what: string): number {
+  let value = 0;
+  for (let factor = 1; ; factor *= 128) {
+    const byte = cursor.u8(what);
+    value += (byte & 0x7f) * factor;
+    if (!Number.isSafeInteger(value)) cursor.fail(`${what} is larger than 2^53`);
+    if ((byte & 0x80) === 0) return (byte & 0x40) === 0 ? value : value - factor * 128;
+  }
+}
+
+interface Header {
+  /** Where the program begins and ends, in the section. */
+  readonly start: number;
+  readonly end: number;
+  readonly minimumLength: number;
+  readonly lineBase: number;
+  readonly lineRange: number;
+  /** The first special opcode. */
+  readonly opcodeBase: number;
+  /** How many operands each standard opcode has, from 1 on. */
+  readonly operands: readonly number[];
+  readonly files: readonly string[];
+}
+
+/** Reads the programs of one object. */
+class LineReader {
+  readonly #object: ObjectFile;
+  readonly #section: Section;
+  readonly #relocations: ReadonlyMap<number, Relocation>;
+
+  constructor(object: ObjectFile, section: Section) {
+    this.#object = object;
+    this.#section = section;
+    this.#relocations = new Map(section.relocations.map((each) => [each.offset, each]));
+  }
+
+  find(text: SectionIndex, offset: number): SourceLine | undefined {
+    const cursor = new Cursor(this.#section.data, `${this.#object.path}: ${this.#section.name}`);
+    while (cursor.position < this.#section.size) {
+      const header = this.#header(cursor);
+      const found = header === undefined ? undefined : this.#run(cursor, header, text, offset);
+      if (header === undefined || found !== undefined) return found;
+      cursor.seek(header.end);
+    }
+    return undefined;
+  }
+
+  /** Undefined for one of another version, of which nothing is known, where the next one begins neither. */
+  #header(cursor: Cursor): Header | undefined {
+    const length = cursor.u32('unit length');
+    const end = cursor.position + length;
+    if (length === LONG_FORMAT || cursor.u16('version') !== VERSION) return undefined;
+    if (end > this.#section.size) cursor.fail(`unit ends behind the section`);
+    cursor.skip(2);
+    const start = cursor.u32('header length') + cursor.position;
+    const minimumLength = cursor.u8('minimum instruction length');
+    cursor.skip(2);
+    const lineBase = (cursor.u8('line base') << 24) >> 24;
+    const lineRange = cursor.u8('line range');
+    const opcodeBase = cursor.u8('opcode base');
+    if (lineRange === 0 || opcodeBase === 0) cursor.fail('line range or opcode base is 0');
+    const operands = Array.from({ length: opcodeBase - 1 }, () => cursor.u8('operand count'));
+    const directories = this.#records(cursor, 'directory').map(({ path }) => path);
+    const files = this.#records(cursor, 'file').map(({ path, directory }) => {
+      const parent = directories[directory] ?? '';
+      return path.startsWith('/') || parent === '' || parent === '.' ? path : `${parent}/${path}`;
+    });
+    return { start, end, minimumLength, lineBase, lineRange, opcodeBase, operands, files };
+  }
+
+  /** Records of files or directories: their fields are told before them. */
+  #records(cursor: Cursor, what: string): readonly { readonly path: string; readonly directory: number }[] {
+    const fields = Array.from({ length: cursor.u8(`${what} fields`) }, () => ({
+      content: uleb(cursor, `${what} field`),
+      form: uleb(cursor, `${what} form`),
+    }));
+    const records: { readonly path: string; readonly directory: number }[] = [];
+    const count = uleb(cursor, `${what} count`);
+    for (let i = 0; i < count; i += 1) {
+      let [path, directory] = ['', 0];
+      for (const { content, form } of fields) {
+        const value = this.#value(cursor, form, what);
+        if (content === CONTENT_PATH) path = String(value);
+        if (content === CONTENT_DIRECTORY) directory = Number(value);
+      }
+      records.push({ path, directory });
+    }
+    return records;
+  }
+
+  /** DW_FORM_*, of those that these records have. */
+  #value(cursor: Cursor, form: number, what: string): string | number {
+    switch (form) {
+      case 0x08:
+        return text(cursor, what);
+      case 0x0b:
+        return cursor.u8(what);
+      case 0x05:
+        return cursor.u16(what);
+      case 0x06:
+        return cursor.u32(what);
+      case 0x0f:
+        return uleb(cursor, what);
+      case 0x1e:
+        cursor.skip(16);
+        return 0;
+      case 0x1f: {
+        const at = cursor.position;
+        const offset = cursor.u32(what);
+        return this.#lineString(this.#relocations.get(at), offset, cursor);
+      }
+      default:
+        return cursor.fail(`${what} has the form ${form}, which is not known here`);
+    }
+  }
+
+  #lineString(relocation: Relocation | undefined, plain: number, cursor: Cursor): string {
+    const symbol = relocation === undefined ? undefined : this.#object.symbols[relocation.symbol];
+    const named = this.#object.sections.find(({ name }) => name === '.debug_line_str');
+    const section = typeof symbol?.place === 'number' ? this.#object.sections[symbol.place] : named;
+    const offset = relocation?.type === R_X86_64_32 ? Number(symbol?.value ?? 0n) + relocation.addend : plain;
+    if (section === undefined) return cursor.fail('there is no .debug_line_str');
+    return text(new Cursor(section.data, `${this.#object.path}: ${section.name}`, offset), 'path');
+  }
+
+  /** Runs a program up to the row that covers the place; undefined if there is none. */
+  #run(cursor: Cursor, header: Header, section: SectionIndex, wanted: number): SourceLine | undefined {
+    const { minimumLength, lineBase, lineRange, opcodeBase, operands, files } = header;
+    let state = START;
+    let before: State | undefined;
+    /** A row: it covers what is from the one before it up to here. */
+    const row = (): SourceLine | undefined => {
+      const covers =
+        before?.section === section && before.address <= wanted && wanted < state.address
+          ? before
+          : undefined;
+      before = state;
+      return covers === undefined ? undefined : { file: files[covers.file] ?? '?', line: covers.line };
+    };
+    const advance = (instructions: number): void => {
+      state = { ...state, address: state.address + instructions * minimumLength };
+    };
+    cursor.seek(header.start);
+    while (cursor.position < header.end) {
+      const opcode = cursor.u8('opcode');
+      let found: SourceLine | undefined;
+      if (opcode >= opcodeBase) {
+        const special = opcode - opcodeBase;
+        advance(Math.floor(special / lineRange));
+        state = { ...state, line: state.line + lineBase + (special % lineRange) };
+        found = row();
+      } else if (opcode === 0) {
+        const end = uleb(cursor, 'length') + cursor.position;
+        const extended = cursor.u8('extended opcode');
+        if (extended === END_SEQUENCE) {
+          found = row();
+          [state, before] = [START, undefined];
+        } else if (extended === SET_ADDRESS) {
+          state = { ...state, ...this.#place(cursor) };
+        }
+        cursor.seek(end);
+      } else if (opcode === COPY) {
+        found = row();
+      } else if (opcode === ADVANCE_PC) {
+        advance(uleb(cursor, 'advance'));
+      } else if (opcode === ADVANCE_LINE) {
+        state = { ...state, line: state.line + sleb(cursor, 'lines') };
+      } else if (opcode === SET_FILE) {
+        state = { ...state, file: uleb(cursor, 'file') };
+      } else if (opcode === CONST_ADD_PC) {
+        advance(Math.floor((255 - opcodeBase) / lineRange));
+      } else if (opcode === FIXED_ADVANCE_PC) {
+        state = { ...state, address: state.address + cursor.u16('advance') };
+      } else {
+        for (let i = 0; i < (operands[opcode - 1] ?? 0); i += 1) uleb(cursor, 'operand');
+      }
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** DW_LNE_set_address: the field itself is 0 in an object, and its relocation tells. */
+  #place(cursor: Cursor): Pick<State, 'section' | 'address'> {
+    const relocation = this.#relocations.get(cursor.position);
+    const symbol = relocation === undefined ? undefined : this.#object.symbols[relocation.symbol];
+    if (relocation?.type !== R_X86_64_64 || typeof symbol?.place !== 'number') {
+      return { section: undefined, address: 0 };
+    }
+    return { section: symbol.place, address: Number(symbol.value) + relocation.addend };
+  }
+}
+
+interface State {
+  readonly section: SectionIndex | undefined;
+  /** Offset in the section. */
+  readonly address: number;
+  readonly file: number;
+  readonly line: number;
+}
+
+const START: State = { section: undefined, address: 0, file: 1, line: 1 };
+
+function text(cursor: Cursor, what: string): string {
+  const start = cursor.position;
+  let size = 0;
+  while (cursor.u8(what) !== 0) size += 1;
+  return Buffer.from(cursor.view(start, size, what)).toString('utf8');
+}
+
+/**
+ * The source line of an offset in a section of code; undefined where the object does not say, or in another
+ * version of the format. Throws FormatError `malformed_object`.
+ */
+export function sourceLineAt(
+  object: ObjectFile,
+  section: SectionIndex,
+  offset: number,
+): SourceLine | undefined {
+  const lines = object.sections.find(({ name }) => name === '.debug_line');
+  return lines === undefined ? undefined : new LineReader(object, lines).find(section, offset);
+}
