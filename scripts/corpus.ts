@@ -10,12 +10,11 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
 import { mapLimited } from '../src/build/map-limited.ts';
-import { prepareTree } from '../src/build/tree.ts';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianDiff } from '../src/debian/debian-diff.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
-import { KspliceError } from '../src/diagnostics/error.ts';
 import { formatDuration } from '../src/report/format.ts';
+import { reportError } from './command-line.ts';
 import { measuredPart, replaceMeasured } from './corpus/coverage-page.ts';
 import { createStage } from './corpus/create-stage.ts';
 import { freezeTool } from './corpus/frozen-tool.ts';
@@ -25,6 +24,7 @@ import { type FilePatch, splitReleaseDiff } from './corpus/release-patches.ts';
 import { type MemberRecords, recallMember, runMember, type StageReport } from './corpus/run-member.ts';
 import { outcomeOf, type Stage, type StageContext } from './corpus/stage.ts';
 import { type StageSummary, summarize, summaryText } from './corpus/summary.ts';
+import { prepareDebianTree } from './kbuild/debian-tree.ts';
 
 const RELEASE = '6.1.0-47-cloud-amd64';
 const FROM = '6.1.170-3';
@@ -70,16 +70,7 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
   const commit = commitOf();
   const tool = await freezeTool(root, path.join(cache, 'corpus', 'tools'));
   const kernel = await debianSources(RELEASE, { cacheDir: cache, version: FROM, onProgress: print, signal });
-  const { source, config, headers, release } = kernel;
-  const distribution = { name: 'Debian', version: kernel.version };
-  const parts = { source, config, release, distribution, symvers: headers };
-  const tree = await prepareTree({
-    ...parts,
-    cacheDir: cache,
-    jobs: cpus().length,
-    onProgress: print,
-    signal,
-  });
+  const tree = await prepareDebianTree(kernel, { cacheDir: cache, onProgress: print, signal });
 
   // What the release changes, file by file, and which of it is in this kernel.
   const patches = splitReleaseDiff(await releaseDiff(work, cache, signal));
@@ -89,7 +80,7 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
   const members = (await findMembers(tree, wanted, signal)).slice(0, options.limit);
   const contextOf = (member: Member): StageContext => ({
     member,
-    release,
+    release: kernel.release,
     tool,
     directory: path.join(work, 'files', member.patch.file),
     signal,
@@ -201,12 +192,7 @@ try {
   if (interruption.signal.aborted) {
     process.stderr.write('corpus: interrupted; run it again to go on\n');
     process.exitCode = 130;
-  } else if (error instanceof KspliceError) {
-    process.stderr.write(
-      `corpus: ${error.message}\n${error.hint === undefined ? '' : `hint: ${error.hint}\n`}`,
-    );
-    process.exitCode = error.exitCode;
   } else {
-    throw error;
+    process.exitCode = reportError('corpus', error);
   }
 }

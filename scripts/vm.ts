@@ -9,14 +9,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
-import { KspliceError, UsageError } from '../src/diagnostics/error.ts';
+import { UsageError } from '../src/diagnostics/error.ts';
 import { buildBundle } from '../test/support/bundle.ts';
 import type { GuestFile } from '../test/support/vm/initramfs.ts';
 import { LostVmError } from '../test/support/vm/lost-vm-error.ts';
 import { Vm } from '../test/support/vm/vm.ts';
+import { numberFlag, readFlags, reportError } from './command-line.ts';
 
 const USAGE = `usage: npm run vm -- --kernel RELEASE [--put FILE]... [--run COMMAND] [--append TEXT] [--cpus N]
 
@@ -71,36 +71,26 @@ async function guestFiles(names: readonly string[]): Promise<readonly GuestFile[
 }
 
 async function readRequest(argv: readonly string[]): Promise<Request | undefined> {
-  const options = {
+  const values = readFlags(argv, {
     kernel: { type: 'string' },
     put: { type: 'string', multiple: true },
     run: { type: 'string' },
     append: { type: 'string' },
     cpus: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
-  try {
-    ({ values } = parseArgs({ args: [...argv], options, allowPositionals: false }));
-  } catch (cause) {
-    throw new UsageError('usage', cause instanceof Error ? cause.message : String(cause), { cause });
-  }
+  });
   if (values.help === true) {
     return undefined;
   }
   if (values.kernel === undefined) {
     throw new UsageError('usage', '--kernel is missing', { hint: 'npm run vm -- --help' });
   }
-  const cpus = Number(values.cpus ?? '2');
-  if (!Number.isInteger(cpus) || cpus < 1 || cpus > 64) {
-    throw new UsageError('usage', `--cpus ${values.cpus ?? ''}: expected a number from 1 to 64`);
-  }
   return {
     release: values.kernel,
     files: await guestFiles(values.put ?? []),
     command: values.run,
     append: values.append ?? '',
-    cpus,
+    cpus: numberFlag('--cpus', values.cpus, 2, 64),
   };
 }
 
@@ -183,16 +173,10 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (error instanceof KspliceError) {
-    progress(error.message);
-    if (error.hint !== undefined) {
-      progress(`hint: ${error.hint}`);
-    }
-    process.exitCode = error.exitCode;
-  } else if (error instanceof LostVmError) {
+  if (error instanceof LostVmError) {
     progress(error.message);
     process.exitCode = 70;
   } else {
-    throw error;
+    process.exitCode = reportError('vm', error);
   }
 }

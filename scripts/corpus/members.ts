@@ -9,7 +9,7 @@
 import { includersOf, readInclusions } from '../../src/build/included-sources.ts';
 import { objectOf } from '../../src/build/locate-units.ts';
 import type { PreparedTree } from '../../src/build/tree.ts';
-import { findListedObjects } from './listed-objects.ts';
+import { findListedObjects } from '../kbuild/listed-objects.ts';
 import type { FilePatch } from './release-patches.ts';
 
 export interface Member {

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { UsageError } from '../../src/diagnostics/error.ts';
+import { numberFlag, readFlags } from '../command-line.ts';
 import { globPattern } from './glob.ts';
 
 export const USAGE = `usage: npm run corpus -- [--only GLOB]... [--limit N] [--jobs N] [--again] [--list]
@@ -27,35 +26,22 @@ export interface CorpusOptions {
 
 /** Undefined if help is asked for. Throws UsageError. */
 export function parseOptions(argv: readonly string[]): CorpusOptions | undefined {
-  const options = {
+  const values = readFlags(argv, {
     only: { type: 'string', multiple: true },
     limit: { type: 'string' },
     jobs: { type: 'string' },
     again: { type: 'boolean' },
     list: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
-  } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
-  try {
-    ({ values } = parseArgs({ args: [...argv], options, allowPositionals: false }));
-  } catch (cause) {
-    throw new UsageError('usage', cause instanceof Error ? cause.message : String(cause), { cause });
-  }
+  });
   if (values.help === true) {
     return undefined;
   }
   return {
     only: (values.only ?? []).map(globPattern),
-    limit: values.limit === undefined ? Number.POSITIVE_INFINITY : numberOf('--limit', values.limit),
-    jobs: values.jobs === undefined ? 2 : numberOf('--jobs', values.jobs),
+    limit: numberFlag('--limit', values.limit, Number.POSITIVE_INFINITY),
+    jobs: numberFlag('--jobs', values.jobs, 2),
     again: values.again ?? false,
     list: values.list ?? false,
   };
-}
-
-function numberOf(flag: string, text: string): number {
-  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
-    throw new UsageError('usage', `${flag} ${text}: expected a number from 1 to 99999`);
-  }
-  return Number(text);
 }
