@@ -5,6 +5,7 @@ import { RunningKernel } from '../kernel/running-kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { checkUpdate, type UnitCheck } from '../link/check-update.ts';
 import { namesOf, readObjects, type UpdateObjects } from '../link/update-objects.ts';
+import { refuseLivepatched } from '../live/livepatch-owner.ts';
 import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { targetNotLoaded } from '../live/target-not-loaded.ts';
@@ -68,6 +69,7 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
         hint: 'create the update again for that kernel',
       });
     }
+    if (kernel.isRunning) refuseLivepatched(update);
     session.result(
       { id: update.id, kernel: { ...identity, running: kernel.isRunning }, mode: 'strict', units },
       `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}\n`,

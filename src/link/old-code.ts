@@ -56,7 +56,8 @@ export function refusePatched(match: UnitMatch, name: string, ranges: readonly O
     if (kind === 'update') {
       throw new BusyError('module_busy', message, { hint: 'undo that update first (ksplice undo)' });
     }
-    throw new RefusedError('refused', message, { hint: 'remove the probe, then apply the update again' });
+    const what = kind === 'livepatch' ? 'disable the livepatch' : 'remove the probe';
+    throw new RefusedError('refused', message, { hint: `${what}, then apply the update again` });
   }
 }
 

@@ -14,15 +14,21 @@ export function describeConflict(conflict: Conflict): string {
   return `${conflict.task} (pid ${conflict.pid}) is in ${conflict.functions.join(', ')}`;
 }
 
-/** The error for a change of stage that the core did not make. */
-export function abortError(id: string, verb: 'apply' | 'undo', errno: string): KspliceError {
+/** The error for a change of stage that the core did not make. `probes`: kprobes in the functions concerned. */
+export function abortError(
+  id: string,
+  verb: 'apply' | 'undo',
+  errno: string,
+  probes: readonly string[] = [],
+): KspliceError {
   const cause = abortCauseOf(id);
   const conflicts = conflictsOf(id);
   const state = verb === 'apply' ? 'the kernel is as it was' : 'the update is still applied';
   const details = { id, cause, errno, conflicts };
   switch (cause) {
     case 'code_busy': {
-      const who = conflicts.map(describeConflict).join('; ') || 'something else owns the bytes, see dmesg';
+      const inTheWay = conflicts.length > 0 ? conflicts.map(describeConflict) : probes;
+      const who = inTheWay.join('; ') || 'something else owns the bytes, see dmesg';
       return new BusyError('code_busy', `${id}: cannot ${verb}, code in use: ${who}; ${state}`, {
         hint: 'try again when these tasks have left the function; a kprobe on it has to be removed first',
         details,

@@ -33,7 +33,7 @@ import {
   removeLinkedModules,
   unloadModule,
 } from './kernel-module.ts';
-import { livepatchOwner } from './livepatch-owner.ts';
+import { refuseLivepatched } from './livepatch-owner.ts';
 import { matchUpdate } from './match-update.ts';
 import { pinOwners, pinTargets } from './pin-owners.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
@@ -123,19 +123,6 @@ class Application {
     });
   }
 
-  #refuseLivepatched(): void {
-    const replaced = this.#update.units.flatMap(({ target, functions }) =>
-      functions.map(({ preName }) => ({ target, name: preName })),
-    );
-    for (const { target, name } of replaced) {
-      const owner = livepatchOwner(name, target);
-      if (owner === undefined) continue;
-      throw new RefusedError('refused', `${this.#id}: ${name} is replaced by the livepatch ${owner}`, {
-        hint: `disable it first: echo 0 > /sys/kernel/livepatch/${owner}/enabled`,
-      });
-    }
-  }
-
   #switchOn(): void {
     if (this.#context.debug) setDebug(this.#id);
     const errno = changeStage(this.#id, 'applied');
@@ -184,7 +171,7 @@ class Application {
   async #fromCoreToSwitch(): Promise<readonly UnitMatch[]> {
     const difference = identityDifference(this.#update.kernel, runningIdentity(), 'is running');
     if (difference !== undefined) await this.#refuseOtherKernel(difference);
-    this.#refuseLivepatched();
+    refuseLivepatched(this.#update);
 
     // The core first: it is what keeps modules from going away under the match.
     this.#pass('core');

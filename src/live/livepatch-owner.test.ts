@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { livepatchOwner } from './livepatch-owner.ts';
+import { smallKernel } from '../../test/support/small-kernel.ts';
+import { livepatchedEntries, livepatchOwner } from './livepatch-owner.ts';
 
 let root = '';
 
@@ -35,5 +36,25 @@ describe('livepatchOwner', () => {
 
   it('is none on a kernel without livepatch', () => {
     expect(livepatchOwner('pipe_read', path.join(root, 'absent'))).toBeUndefined();
+  });
+});
+
+describe('livepatchedEntries', () => {
+  it('are where the functions are: by position among those of a name, and in modules', () => {
+    const kernel = smallKernel();
+    kernel.define('pipe_read', 0xffffffff81230000n);
+    for (let i = 0n; i < 12n; i += 1n) kernel.define('show', 0xffffffff81231000n + i * 0x100n, 't');
+    kernel.define('veth_open', 0xffffffffc0a1b000n, 't', 'veth');
+    const found = livepatchedEntries(kernel, root).map(({ at, owner, kind }) => [at, owner, kind]);
+    expect(found).toEqual([
+      [0xffffffff81230000n, 'the livepatch kpatch_1', 'livepatch'],
+      [0xffffffffc0a1b000n, 'the livepatch kpatch_2', 'livepatch'],
+      [0xffffffff81231b00n, 'the livepatch kpatch_2', 'livepatch'],
+    ]);
+  });
+
+  it('are none on a kernel without livepatch, or of functions that it does not have', () => {
+    expect(livepatchedEntries(smallKernel(), path.join(root, 'absent'))).toEqual([]);
+    expect(livepatchedEntries(smallKernel(), root)).toEqual([]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { smallKernel } from '../../test/support/small-kernel.ts';
-import { parseKprobes } from './text-patches.ts';
+import { kprobesIn, parseKprobes } from './text-patches.ts';
 
 const PAGE = 0xffffffffc0300000n;
 
@@ -42,5 +42,13 @@ describe('parseKprobes', () => {
 
   it('has nothing to say without a list', () => {
     expect(parseKprobes('', smallKernel())).toEqual([]);
+  });
+});
+
+describe('kprobesIn', () => {
+  it('names those in the bodies of these functions', () => {
+    expect(kprobesIn(['show', 'trace_me', 'gone'], list)).toEqual(['the kprobe at show+0x10']);
+    expect(kprobesIn(['fast', 'sho'], list)).toEqual(['the kprobe at fast+0x8']);
+    expect(kprobesIn([], list)).toEqual([]);
   });
 });

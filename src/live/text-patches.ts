@@ -13,6 +13,7 @@ import type { TextPatch } from '../match/text-patch.ts';
 import { isNopSequence } from '../x86/nops.ts';
 import { hasEntry, isCoreLoaded, listEntries, stageOf } from './core-sysfs.ts';
 import { readRecord } from './journal.ts';
+import { livepatchedEntries } from './livepatch-owner.ts';
 
 const KPROBES = '/sys/kernel/debug/kprobes/list';
 const INT3 = 0xcc;
@@ -56,6 +57,16 @@ function readKprobes(): string {
   }
 }
 
+/** Kprobes anywhere in these functions, for people: `the kprobe at vfs_read+0x10`. Those at their entries do not count. */
+export function kprobesIn(functions: readonly string[], list: string = readKprobes()): readonly string[] {
+  return list.split('\n').flatMap((line) => {
+    const [, place = '', name = ''] = /^[0-9a-f]{16}\s+[kr]\s+((\S+)\+0x\S+)/.exec(line) ?? [];
+    return functions.includes(name) && !/\[(FTRACE|DISABLED|GONE)\]/.test(line)
+      ? [`the kprobe at ${place}`]
+      : [];
+  });
+}
+
 function goesInto(module: LoadedModule, target: Address | undefined): boolean {
   return target !== undefined && target >= module.base && target < module.base + BigInt(module.size);
 }
@@ -92,5 +103,9 @@ function jumpsOf(id: string, kernel: Kernel): readonly TextPatch[] {
 export function textPatches(kernel: Kernel): readonly TextPatch[] {
   const ids = isCoreLoaded() ? listEntries() : [];
   const applied = ids.filter((id) => hasEntry(id) && stageOf(id) === 'applied');
-  return [...parseKprobes(readKprobes(), kernel), ...applied.flatMap((id) => jumpsOf(id, kernel))];
+  return [
+    ...parseKprobes(readKprobes(), kernel),
+    ...livepatchedEntries(kernel),
+    ...applied.flatMap((id) => jumpsOf(id, kernel)),
+  ];
 }

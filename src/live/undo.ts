@@ -7,6 +7,7 @@ import { removeUpdate } from './apply.ts';
 import type { LiveContext } from './context.ts';
 import { changeStage, hasEntry, type SwitchTiming, setDebug, stageOf, timingOf } from './core-sysfs.ts';
 import { note, readRecord } from './journal.ts';
+import { kprobesIn } from './text-patches.ts';
 
 export interface UndoResult {
   readonly id: string;
@@ -31,7 +32,14 @@ export async function undoUpdate(id: string, context: LiveContext): Promise<Undo
   context.onStep('switch');
   note(id, 'undo');
   const errno = changeStage(id, 'reversed');
-  if (errno !== undefined) throw abortError(id, 'undo', errno);
+  if (errno !== undefined) {
+    throw abortError(
+      id,
+      'undo',
+      errno,
+      kprobesIn(units.flatMap(({ functions }) => functions.map(({ preName }) => preName))),
+    );
+  }
   note(id, 'undone');
   const timing = timingOf(id);
   const resident = units.some((unit) => unit.escapes.escapes);

@@ -20,6 +20,8 @@ export interface UpdateView {
   readonly id: string;
   readonly stage: Stage;
   readonly description: string;
+  /** CVE numbers of what it fixes, as its author gave them. */
+  readonly cves: readonly string[];
   /** ISO time of the last apply, or null if it is not applied. */
   readonly appliedAt: string | null;
   readonly functions: readonly string[];
@@ -40,6 +42,7 @@ function viewOf(id: string): UpdateView {
     id,
     stage,
     description: record?.manifest.description ?? '',
+    cves: record?.manifest.cves ?? [],
     appliedAt: stage === 'applied' ? (lastEvent(id, 'done')?.toISOString() ?? null) : null,
     functions,
     units: units.map((unit) => unit.path),

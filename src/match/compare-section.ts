@@ -191,8 +191,18 @@ class Comparison {
     }
     if (all.length === 1) this.#learn(found.choices);
     if (found === original && original.inside !== undefined) this.#take(original.inside);
-    else this.#accept(outer, found);
+    else this.#accept(outer, { ...found, what: this.#ownerAt(outer) ?? found.what });
     return true;
+  }
+
+  /** Whose a function's entry is, besides ftrace's. */
+  #ownerAt({ kind, offset }: RewrittenPlace): string | undefined {
+    const at = addressAt(this.#code.base, offset);
+    const patch =
+      kind === 'fentry'
+        ? this.#code.patches.find((each) => each.kind === 'livepatch' && each.at === at)
+        : undefined;
+    return patch === undefined ? undefined : `fentry: ${patch.owner}`;
   }
 
   /** The alternative was not taken: its own instructions, with longer nops and inner places. */

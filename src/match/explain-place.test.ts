@@ -401,3 +401,17 @@ describe('a jump label whose target is a cold part', () => {
     expect(kindOf()).not.toBe('jump label: jump');
   });
 });
+
+describe('the entry of a function', () => {
+  it('is named after the livepatch that has it', () => {
+    const kernel = smallKernel();
+    const object = buildObject(units.fentry);
+    const loaded = kernel.load(object, { '.text': TEXT }, { traced: ftraceTrampoline });
+    const owner = 'the livepatch fix';
+    const at = loaded.at('f', 2);
+    const patches = () => [{ at, size: 5, kind: 'livepatch', owner, isLegal: () => false } as const];
+    const result = matchUnit(object, kernel, { patches });
+    if (result.kind !== 'match') throw new Error('no match');
+    expect([...result.explained]).toEqual([['fentry: the livepatch fix', 1]]);
+  });
+});

@@ -8,7 +8,8 @@ import type { Address } from '../kernel/address.ts';
 export interface TextPatch {
   readonly at: Address;
   readonly size: number;
-  readonly kind: 'kprobe' | 'update';
+  /** A livepatch has no bytes of its own: it has ftrace call it, at the function's entry. */
+  readonly kind: 'kprobe' | 'update' | 'livepatch';
   /** For people: `the kprobe at vfs_read+0x10`. */
   readonly owner: string;
   /** Whether these are the bytes that the owner writes there. */
