@@ -9,14 +9,17 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { CompileCommand } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
+import { findIncludingUnits } from './including-units.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
+import { sourceLineFlags } from './source-lines.ts';
 import { refuseOddPath } from './source-tree.ts';
 import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
@@ -28,6 +31,8 @@ export interface BuildUnitsOptions {
   /** A directory of our own for copies and objects; `mirror` and `units` in it are made anew. */
   readonly workDir: string;
   readonly jobs: number;
+  /** More units than this are not compiled for a header: UsageError tells how many there are. 400 unless told. */
+  readonly maxUnits?: number | undefined;
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -37,10 +42,9 @@ export interface BuiltUnit {
   readonly path: string;
   /** `net/ipv4/ip_options.c`. */
   readonly source: string;
-  /** What the unit is part of. */
   /** `vmlinux`, or the module that it is part of. */
   readonly target: string;
-  /** As the distributor compiled it. */
+  /** As the distributor compiled it, and with source lines. */
   readonly prePlain: Uint8Array;
   /** The same source, with a section for each function and object. */
   readonly pre: Uint8Array;
@@ -58,7 +62,7 @@ export interface BuiltUnits {
 }
 
 /** A unit that the patch affects, and the patched files that are in it. */
-interface AffectedUnit {
+export interface AffectedUnit {
   readonly source: string;
   readonly command: CompileCommand;
   readonly patched: readonly string[];
@@ -81,16 +85,41 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
 
   // Find the units that the patched files are part of.
   const found = await findAffectedUnits(options, touched.sources);
-  const notes = [...tree.notes, ...touched.notes, ...applied.notes, ...found.notes];
-  throwRefusals([...touched.refusals, ...found.refusals]);
-  if (found.units.length === 0) {
+  const known = [...touched.refusals, ...found.refusals];
+
+  // Those that include what changes: headers, files that are new or gone.
+  const patched = [...new Set([...applied.paths, ...touched.added])];
+  const included =
+    touched.included.length === 0
+      ? { units: [], refusals: [], notes: [], directories: [] }
+      : await findIncludingUnits(options, touched, { mirror, patched, known, units: found.units });
+  const notes = [...tree.notes, ...touched.notes, ...applied.notes, ...found.notes, ...included.notes];
+  throwRefusals([...known, ...included.refusals]);
+  const affected = mergeUnits(found.units, included.units);
+  if (affected.length === 0) {
     throw new NoChangeError('no_change', 'the patch touches no code of this kernel', { details: { notes } });
   }
 
   // Compile them, before and after.
-  await completeMirror(mirror, tree.source, applied.paths);
-  const units = await compileUnits(options, found.units, mirror);
+  if (touched.included.length === 0) await completeMirror(mirror, tree.source, patched);
+  const units = await compileUnits(options, affected, mirror);
   return { units, notes, compiler: tree.compiler };
+}
+
+/** A unit that is affected by its own source and by a header is one unit. */
+function mergeUnits(
+  direct: readonly AffectedUnit[],
+  included: readonly AffectedUnit[],
+): readonly AffectedUnit[] {
+  const bySource = new Map(included.map((unit) => [unit.source, unit]));
+  for (const unit of direct) {
+    const other = bySource.get(unit.source);
+    bySource.set(unit.source, {
+      ...unit,
+      patched: [...new Set([...unit.patched, ...(other?.patched ?? [])])],
+    });
+  }
+  return [...bySource.values()].sort((a, b) => (a.command.object < b.command.object ? -1 : 1));
 }
 
 /** An empty directory `name` in `parent`; its path has no symbolic link in it. */
@@ -105,9 +134,9 @@ async function makeDirectory(parent: string, name: string): Promise<string> {
 
 /** The three objects of each unit, in this order. */
 const variants = [
-  { name: 'pre-plain', side: 'pre', flags: [] },
-  { name: 'pre', side: 'pre', flags: sectionFlags },
-  { name: 'post', side: 'post', flags: sectionFlags },
+  { name: 'pre-plain', side: 'pre', hasLines: true },
+  { name: 'pre', side: 'pre', hasLines: false },
+  { name: 'post', side: 'post', hasLines: false },
 ] as const;
 
 async function compileUnits(
@@ -123,8 +152,10 @@ async function compileUnits(
     const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
     await mkdir(path.dirname(output), { recursive: true });
     const root = variant.side === 'post' ? mirror : tree.source;
-    const { side, flags } = variant;
-    const object = await compileUnit(tree, { command: unit.command, root, side, flags, output }, signal);
+    const { side, hasLines } = variant;
+    const flags = hasLines ? sourceLineFlags(tree) : sectionFlags;
+    const build = { command: unit.command, root, side, flags, hasLines, output };
+    const object = await compileUnit(tree, build, signal);
     if (variant.side === 'post') checkPatchedFiles(unit, object, tree.source, mirror);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
@@ -135,7 +166,7 @@ async function compileUnits(
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
-    const target = unit.command.module ?? 'vmlinux';
+    const target = unit.command.module ?? VMLINUX;
     return { path: unit.command.object, source: unit.source, target, prePlain, pre, post };
   });
 }

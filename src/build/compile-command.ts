@@ -98,6 +98,27 @@ export function replayCommands(
     : [compile, nonEmpty([...command.objtool, replay.output], command.object)];
 }
 
+/**
+ * The command that prints the unit's preprocessed text, without line markers, and writes the list of what it
+ * read. Line numbers and counters are all zero in it: header-units.ts says why.
+ */
+export function preprocessCommand(
+  command: CompileCommand,
+  source: string,
+  { root, dependencies }: Pick<Replay, 'root' | 'dependencies'>,
+): readonly [string, ...string[]] {
+  const words = command.compiler.map((word) => moveRoot(word, source, root));
+  const output = words.lastIndexOf('-o');
+  const kept = words.filter(
+    (word, i) =>
+      i !== output && i !== output + 1 && word !== '-c' && !/^-Wp,-MM?D,|^-W(?!p,|a,|l,)/.test(word),
+  );
+  const input = kept.pop() ?? '';
+  const list = ['-MMD', '-MF', dependencies, '-MT', command.object];
+  const numbers = ['-w', '-D__LINE__=0', '-D__COUNTER__=0'];
+  return nonEmpty([...kept, ...numbers, '-E', '-P', ...list, input], command.object);
+}
+
 /** `-I/src/include` to `-I/mirror/include`, `-fmacro-prefix-map=/src/=` likewise; other words stay. */
 function moveRoot(word: string, source: string, root: string): string {
   return source === root ? word : word.replaceAll(`${source}/`, `${root}/`);

@@ -4,6 +4,7 @@ import { FormatError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
 import { type CompileCommand, replayCommands } from './compile-command.ts';
 import { inCleanEnvironment } from './kbuild.ts';
+import { keepSourceLines } from './source-lines.ts';
 import type { PreparedTree } from './tree.ts';
 
 /** One object to make. */
@@ -14,6 +15,8 @@ export interface UnitBuild {
   /** `pre` compiles what the distributor compiled, `post` what the patch made of it. */
   readonly side: 'pre' | 'post';
   readonly flags: readonly string[];
+  /** Compiled with `sourceLineFlags`, of which only the lines are kept. */
+  readonly hasLines: boolean;
   /** The object's path without `.o`; the list of dependencies goes beside it. */
   readonly output: string;
 }
@@ -54,6 +57,7 @@ export async function compileUnit(
     });
     if (result.exitCode !== 0) throw compileFailure(build, result.stderr, result.exitCode);
   }
+  if (build.hasLines) await keepSourceLines(output, signal);
   const dependencies = await readDependencies(list, tree.buildDir);
   return { bytes: await readFile(output), dependencies };
 }
@@ -73,13 +77,22 @@ function compileFailure(build: UnitBuild, stderr: string, status: number): Forma
       });
 }
 
-/** Reads a make rule `x.o: a.c b.h \`, as gcc writes it. */
-async function readDependencies(list: string, cwd: string): Promise<ReadonlySet<string>> {
+/**
+ * Reads a make rule `x.o: a.c b.h \\`, as gcc writes it; real paths. With `bases`, only of files that have
+ * one of these names.
+ */
+export async function readDependencies(
+  list: string,
+  cwd: string,
+  bases?: ReadonlySet<string>,
+): Promise<ReadonlySet<string>> {
   const text = (await readFile(list, 'utf8')).replaceAll('\\\n', ' ');
   const names = text
     .slice(text.indexOf(': ') + 2)
     .split(/\s+/)
-    .filter((name) => name !== '');
-  const real = await Promise.all(names.map((name) => realpath(path.resolve(cwd, name)).catch(() => name)));
+    .filter((name) => name !== '' && (bases === undefined || bases.has(path.basename(name))));
+  // `link/../x.h` is not what path.resolve() makes of it: only the file system knows where the link leads.
+  const absolute = names.map((name) => (path.isAbsolute(name) ? name : `${cwd}/${name}`));
+  const real = await Promise.all(absolute.map((name) => realpath(name).catch(() => name)));
   return new Set(real);
 }

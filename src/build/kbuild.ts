@@ -8,7 +8,12 @@
  *
  * Everything is built out of tree (O=), and the source tree is never written to: kbuild itself refuses O=
  * for a tree that was built in place.
+ *
+ * When we are killed, make goes on without us, while our lock on the tree is gone. So make holds a lock of its own,
+ * which its children inherit: the next one waits until the last compiler of the one before has ended.
  */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
 import { type RunOptions, type RunResult, run } from '../process/run.ts';
 
 /** A source tree together with the directory that it is built in. */
@@ -59,8 +64,11 @@ export function runKbuild(
   options: RunOptions & { readonly jobs: number },
 ): Promise<RunResult> {
   const { jobs, ...rest } = options;
+  mkdirSync(path.join(dirs.buildDir, '.ksplice'), { recursive: true });
   return run(
     inCleanEnvironment([
+      'flock',
+      path.join(dirs.buildDir, '.ksplice', 'make.lock'),
       'make',
       '-C',
       dirs.source,

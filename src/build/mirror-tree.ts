@@ -11,20 +11,32 @@
 import { mkdir, readdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 
+export interface MirrorOptions {
+  /** Files that the mirror is to lack. */
+  readonly removed?: readonly string[];
+  /**
+   * Directories to make although no copy lies in them: from a directory that is a link, `../x.h` would lead
+   * into the original.
+   */
+  readonly directories?: readonly string[];
+}
+
 /** Completes `mirror`, which holds the files `paths`, by links into `source`. */
 export async function completeMirror(
   mirror: string,
   source: string,
   paths: readonly string[],
+  { removed = [], directories: wanted = [] }: MirrorOptions = {},
 ): Promise<void> {
   const directories = new Set<string>();
-  for (const file of paths) {
+  for (const file of [...paths, ...removed, ...wanted.map((directory) => path.join(directory, 'x'))]) {
     for (let dir = path.dirname(file); !directories.has(dir); dir = path.dirname(dir)) directories.add(dir);
   }
-  const present = new Set([...directories, ...paths].map((entry) => path.join(mirror, entry)));
+  const present = new Set([...directories, ...paths, ...removed].map((entry) => path.join(mirror, entry)));
   for (const directory of directories) {
     await mkdir(path.join(mirror, directory), { recursive: true });
-    for (const name of await readdir(path.join(source, directory))) {
+    // A directory that the patch brings is none of the original's.
+    for (const name of await readdir(path.join(source, directory)).catch(() => [])) {
       const link = path.join(mirror, directory, name);
       if (!present.has(link)) await symlink(path.join(source, directory, name), link);
     }

@@ -26,9 +26,25 @@ describe('files of a patch', () => {
   it('takes C files once each', () => {
     expect(classified(['fs/pipe.c'], ['fs/pipe.c'], ['arch/x86/kernel/cpu/bugs.c'])).toEqual({
       sources: ['fs/pipe.c', 'arch/x86/kernel/cpu/bugs.c'],
+      included: [],
+      added: [],
+      removed: [],
       refusals: [],
       notes: [],
     });
+  });
+
+  it('takes headers, and files that appear or vanish, as parts of what includes them', () => {
+    const files = [['include/linux/fs.h'], ['fs/new.h', 'new'], ['fs/part.c', 'deleted']] as const;
+    expect(classified(...files)).toEqual({
+      sources: [],
+      included: ['include/linux/fs.h', 'fs/new.h', 'fs/part.c'],
+      added: ['fs/new.h'],
+      removed: ['fs/part.c'],
+      refusals: [],
+      notes: [],
+    });
+    expect(classified(['fs/x.h', 'new'], ['fs/x.h', 'deleted']).refusals).toHaveLength(1);
   });
 
   it.each([
@@ -48,11 +64,8 @@ describe('files of a patch', () => {
   });
 
   it.each([
-    ['include/linux/fs.h', 'changed', 'is a header: headers are not supported in this version'],
     ['arch/x86/entry/entry_64.S', 'changed', 'is assembly: not supported in this version'],
     ['net/ipv4/Makefile', 'changed', 'is neither C nor known to be without effect: not supported'],
-    ['fs/new.c', 'new', 'is a new file: not supported in this version'],
-    ['fs/old.c', 'deleted', 'is deleted: not supported in this version'],
     ['fs/to.c', 'renamed', 'is renamed from another name: not supported'],
     ['drivers/fw.bin', 'binary', 'is changed as a binary file: not supported'],
     [

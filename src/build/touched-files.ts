@@ -1,9 +1,9 @@
 /**
  * What each file that a patch names means for a running kernel, told from its path alone.
  *
- * A `.c` file may be a unit of this configuration: kbuild decides that later. Headers, assembly, build
- * rules and files that appear or vanish change code in ways that are not followed here, so they are
- * refused rather than passed over: an update that leaves half of a fix out is worse than none. What never
+ * A `.c` file may be a unit of this configuration: kbuild decides that later. Headers, and files that appear
+ * or vanish, are part of the units that include them (header-units.ts). Assembly and build
+ * rules change code in ways that are not followed here, so they are refused rather than passed over: an update that leaves half of a fix out is worse than none. What never
  * reaches the kernel's code is passed over, with a note.
  */
 import type { Patch, PatchFile } from './patch/model.ts';
@@ -11,6 +11,11 @@ import type { Patch, PatchFile } from './patch/model.ts';
 export interface TouchedFiles {
   /** `.c` files that are changed and may be units; each once. */
   readonly sources: readonly string[];
+  /** Files whose change reaches units through `#include` only: headers, and what appears or vanishes. */
+  readonly included: readonly string[];
+  /** Of `included`: files that the patches bring, and files that they take away. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
   /** Why the patch is not safe to take; empty if it is, as far as paths tell. */
   readonly refusals: readonly Refusal[];
   readonly notes: readonly string[];
@@ -52,19 +57,28 @@ export function refusedInclusion(includer: string): string | undefined {
 
 export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
   const sources = new Set<string>();
+  const [included, added, removed] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const refusals: Refusal[] = [];
   const notes = new Set<string>();
   for (const file of patches.flatMap((patch) => patch.files)) {
     const verdict = classify(file);
     if (verdict.kind === 'source') sources.add(file.path);
-    else if (verdict.kind === 'ignored') notes.add(`${file.path}: ignored: ${verdict.reason}`);
+    else if (verdict.kind === 'included') {
+      included.add(file.path);
+      if (file.kind === 'new') added.add(file.path);
+      if (file.kind === 'deleted') removed.add(file.path);
+    } else if (verdict.kind === 'ignored') notes.add(`${file.path}: ignored: ${verdict.reason}`);
     else refusals.push({ file: file.path, message: `${file.path} ${verdict.reason}` });
   }
-  return { sources: [...sources], refusals, notes: [...notes] };
+  const both = [...added].filter((name) => removed.has(name));
+  refusals.push(...both.map((file) => ({ file, message: `${file} appears and is deleted: not supported` })));
+  const files = { sources: [...sources], included: [...included], added: [...added], removed: [...removed] };
+  return { ...files, refusals, notes: [...notes] };
 }
 
 type Verdict =
   | { readonly kind: 'source' }
+  | { readonly kind: 'included' }
   | { readonly kind: 'ignored'; readonly reason: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -84,12 +98,10 @@ function classify(file: PatchFile): Verdict {
   if (kind === 'renamed') return refused(`is renamed from ${file.oldPath ?? 'another name'}: not supported`);
   if (kind === 'copied') return refused(`is copied from ${file.oldPath ?? 'another file'}: not supported`);
   if (kind === 'binary') return refused('is changed as a binary file: not supported');
-  if (kind === 'new') return refused('is a new file: not supported in this version');
-  if (kind === 'deleted') return refused('is deleted: not supported in this version');
   const found = special.find(([pattern]) => pattern.test(path));
   if (found !== undefined) return refused(`${found[1]}: not supported`);
-  if (path.endsWith('.c')) return { kind: 'source' };
-  if (path.endsWith('.h')) return refused('is a header: headers are not supported in this version');
+  if (path.endsWith('.c')) return { kind: kind === 'changed' ? 'source' : 'included' };
+  if (path.endsWith('.h')) return { kind: 'included' };
   if (path.endsWith('.S')) return refused('is assembly: not supported in this version');
   return refused('is neither C nor known to be without effect: not supported');
 }

@@ -47,5 +47,6 @@ function resultText(result: ApplyResult): string {
   const replaced = `${counted(result.functions.length, 'function')} replaced (${result.functions.join(', ')})`;
   const left =
     result.recovered === 'leftovers' ? `${result.id}: removed what an interrupted run had left\n` : '';
-  return `${left}${result.id}: applied: ${replaced}, ${switchText(result.timing)}\n`;
+  const matched = result.mode === 'strict' ? '' : ', matched tolerantly';
+  return `${left}${result.id}: applied: ${replaced}${matched}, ${switchText(result.timing)}\n`;
 }

@@ -71,8 +71,8 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
     }
     if (kernel.isRunning) refuseLivepatched(update);
     session.result(
-      { id: update.id, kernel: { ...identity, running: kernel.isRunning }, mode: 'strict', units },
-      `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}\n`,
+      { id: update.id, kernel: { ...identity, running: kernel.isRunning }, mode: update.matching, units },
+      `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}\n`,
     );
   } finally {
     subject.close();

@@ -1,9 +1,14 @@
 import { buildCommand, type Command } from '@stricli/core';
+import type { MatchMode } from '../match/match-unit.ts';
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type CreateFlags = CommonFlags & {
-  readonly patch: readonly string[];
+  readonly patch?: readonly string[];
+  readonly git?: string;
+  readonly diffext?: string;
+  readonly prebuild?: boolean;
+  readonly cve?: readonly string[];
   readonly kernel?: string;
   readonly source?: string;
   readonly config?: string;
@@ -12,6 +17,8 @@ export type CreateFlags = CommonFlags & {
   readonly id?: string;
   readonly description?: string;
   readonly jobs?: number;
+  readonly match?: MatchMode;
+  readonly 'max-units'?: number;
 };
 
 function parseJobs(input: string): number {
@@ -29,8 +36,29 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         kind: 'parsed',
         parse: text,
         variadic: true,
+        optional: true,
         placeholder: 'FILE',
         brief: 'Source patch with -p1 paths; repeat it for more than one, in the order in which they apply',
+      },
+      git: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'COMMIT',
+        brief: 'Instead of --patch: what this commit, or each of A..B, changes in the work tree of --source',
+      },
+      diffext: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'EXT',
+        brief: 'Instead of --patch: what each FILE.EXT in the tree of --source changes in the FILE beside it',
+      },
+      prebuild: {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief: 'Make no update: only get and prepare the kernel, so that its first update takes seconds',
       },
       kernel: {
         kind: 'parsed',
@@ -82,6 +110,29 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         placeholder: 'TEXT',
         brief: 'One line that `ksplice view` shows [the subject of the patch]',
       },
+      cve: {
+        kind: 'parsed',
+        parse: text,
+        variadic: true,
+        optional: true,
+        placeholder: 'ID',
+        brief:
+          'Vulnerability that it fixes (CVE-YEAR-NUMBER), which `ksplice view` shows; repeat it for more',
+      },
+      match: {
+        kind: 'enum',
+        values: ['strict', 'tolerant'],
+        optional: true,
+        brief:
+          'How it will be matched: as the distributor compiled, every byte, or function by function, for a kernel that is laid out in another way [strict]',
+      },
+      'max-units': {
+        kind: 'parsed',
+        parse: parseJobs,
+        optional: true,
+        placeholder: 'N',
+        brief: 'Most units to compile for a changed header [400]',
+      },
       jobs: {
         kind: 'parsed',
         parse: parseJobs,
@@ -97,13 +148,19 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
   docs: {
     brief: 'Make an update from a source patch',
     fullDescription: describeCommand(
-      'Makes an update file from a source patch and the original source of a kernel. Only the units (object files)\nthat the patch affects are compiled, before and after; what differs becomes the replacement code.',
+      'Makes an update file from a source patch and the original source of a kernel. Only the units (object files)\nthat the patch affects are compiled, before and after; what differs becomes the replacement code. The source tree\nis not written to.',
       [0, 2, 3, 64, 65, 69, 70],
-      ['ksplice create --patch fix.patch --kernel 6.1.0-47-cloud-amd64 --id cve_2026_53249'],
+      [
+        'ksplice create --patch fix.patch --kernel 6.1.0-47-cloud-amd64 --cve CVE-2026-53249',
+        'ksplice create --git v6.1.174..v6.1.176 --source linux --config /boot/config-6.1.174',
+        'ksplice create --diffext .new --source linux --config /boot/config-6.1.174',
+        'ksplice create --prebuild --kernel 6.1.0-47-cloud-amd64',
+      ],
     ),
     customUsage: [
-      '--patch FILE... [--kernel RELEASE] [-o FILE] [--id ID] [--description TEXT] [--jobs N] [--json] [-v]',
-      '--patch FILE... --source DIR --config FILE [--image FILE] [-o FILE] [...]',
+      '--patch FILE... [--kernel RELEASE] [-o FILE] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--jobs N] [--json] [-v]',
+      '(--patch FILE... | --git COMMIT | --diffext EXT) --source DIR --config FILE [--image FILE] [-o FILE] [...]',
+      '--prebuild [--kernel RELEASE | --source DIR --config FILE [--image FILE]] [--jobs N] [--json] [-v]',
     ],
   },
 });

@@ -6,29 +6,39 @@ import path from 'node:path';
 import { type BuiltUnit, type BuiltUnits, buildUnits } from '../build/build-units.ts';
 import { buildCoreObjects, type CoreObjects } from '../build/core-objects.ts';
 import { readSymbolCrc } from '../build/module-symvers.ts';
+import type { Patch } from '../build/patch/model.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
-import { type PreparedTree, prepareTree } from '../build/tree.ts';
-import { InternalError, NoChangeError, RefusedError, UsageError } from '../diagnostics/error.ts';
+import type { PatchText } from '../build/patch/patch-text.ts';
+import type { PreparedTree } from '../build/tree.ts';
+import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import type { Diagnostic } from '../diff/diagnostic.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
 import type { Replacement } from '../diff/replacement.ts';
 import { isEmptyChange } from '../diff/unit-change.ts';
-import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
 import { writeObject } from '../elf/write-object.ts';
 import { linkCore } from '../link/link-core.ts';
+import type { MatchMode } from '../match/match-unit.ts';
+import { normalizeCveIds } from '../update/cve-ids.ts';
 import { trampolineSites } from '../update/trampoline-site.ts';
 import type { UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
-import { findKernelParts, type KernelChoice, type KernelParts } from './kernel-parts.ts';
+import { withCacheInUse } from './cache-use.ts';
+import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
+import { prepareKernel } from './create-prepare.ts';
+import type { KernelChoice, KernelParts } from './kernel-parts.ts';
 
-export interface CreateOptions extends KernelChoice {
-  /** Paths of patch files, applied in this order. */
-  readonly patches: readonly string[];
+export interface CreateOptions extends KernelChoice, PatchChoice {
+  /** CVE numbers of what it fixes, in any order. */
+  readonly cve?: readonly string[] | undefined;
   readonly id?: string | undefined;
   readonly description?: string | undefined;
+  /** How the units will be matched; strict unless told. */
+  readonly match?: MatchMode | undefined;
+  /** Most units to compile for a changed header. */
+  readonly maxUnits?: number | undefined;
   readonly jobs: number;
   readonly cacheDir: string;
   /** The directory of the core's sources. */
@@ -53,20 +63,29 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
   if (options.id !== undefined) {
     checkUpdateId(options.id);
   }
+  const cves = normalizeCveIds(options.cve ?? []);
 
   // The patches first: what is wrong with them shows at once, and costs no download.
-  const patches = await Promise.all(options.patches.map(readPatchBytes));
+  const patches = await findPatches(options, options.signal);
   const parsed = patches.map(({ name, bytes }) => parsePatch(bytes, name));
+  return await withCacheInUse(options, () => buildUpdate(options, cves, patches, parsed));
+}
 
+async function buildUpdate(
+  options: CreateOptions,
+  cves: readonly string[],
+  patches: readonly PatchText[],
+  parsed: readonly Patch[],
+): Promise<CreatedUpdate> {
   // The kernel, and a tree in which its units compile as the distributor compiled them.
-  const kernel = await findKernelParts(options, options);
-  const distribution = kernel.version === null ? undefined : { name: 'Debian', version: kernel.version };
-  const tree = await prepareTree({ ...options, ...kernel, distribution, symvers: kernel.headers });
+  const { kernel, tree } = await prepareKernel(options);
   const moduleLayoutCrc = await readSymbolCrc(kernel.headers, 'module_layout');
 
   // The affected units, before and after; then our own code for this kernel.
   const built = await inWorkDir(options.cacheDir, async (workDir) =>
-    buildUnits({ ...options, tree, patches: parsed, workDir }),
+    buildUnits({ ...options, tree, patches: parsed, workDir }).catch((error: unknown) => {
+      throw explainGitFailure(error, options);
+    }),
   );
   const compared = await compareUnits(built.units, options);
   const objects = await buildCoreObjects({ ...options, tree });
@@ -78,19 +97,11 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
     tree,
     moduleLayoutCrc,
     core,
+    cves,
     patches,
     units: compared.units,
   });
   return { contents, notes: [...built.notes, ...compared.notes] };
-}
-
-async function readPatchBytes(file: string): Promise<UpdatePatch> {
-  try {
-    return { name: path.basename(file), bytes: await readFile(file) };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError('usage', `cannot read the patch ${file}: ${reason}`, { cause });
-  }
 }
 
 /** Gives a directory of this run's own, and removes it whatever happens. */
@@ -133,7 +144,7 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   }
   const decoder = await loadDecoder();
   const made = changed.map(({ unit, pre, post, change }) =>
-    updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder),
+    updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder, options.match),
   );
   return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
 }
@@ -165,14 +176,20 @@ function refuse(errors: readonly Diagnostic[]): void {
   });
 }
 
-function updateUnit(unit: BuiltUnit, name: string, replacement: Replacement, decoder: Decoder): UpdateUnit {
-  const plain: ObjectFile = readObject(unit.prePlain, name);
+function updateUnit(
+  unit: BuiltUnit,
+  name: string,
+  replacement: Replacement,
+  decoder: Decoder,
+  match: MatchMode = 'strict',
+): UpdateUnit {
+  const matched = match === 'strict' ? unit.prePlain : unit.pre;
   const whole = replacement.functions.filter(({ coldOf }) => coldOf === undefined);
   const replaced = whole.flatMap((one) =>
     one.preName === undefined ? [] : [{ name: one.name, preName: one.preName }],
   );
   const sites = trampolineSites(
-    plain,
+    readObject(matched, name),
     replaced.map(({ preName }) => preName),
     decoder,
   );
@@ -180,7 +197,7 @@ function updateUnit(unit: BuiltUnit, name: string, replacement: Replacement, dec
     path: unit.path,
     source: unit.source,
     target: unit.target,
-    pre: unit.prePlain,
+    pre: matched,
     replacement: writeObject(replacement.object),
     functions: replaced.map((one, index) => {
       const { offset = 0, size = 0, needsLivepatch = null } = sites[index] ?? {};
@@ -205,6 +222,7 @@ interface Parts {
   readonly tree: PreparedTree;
   readonly moduleLayoutCrc: number;
   readonly core: CoreObjects;
+  readonly cves: readonly string[];
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
 }
@@ -215,12 +233,15 @@ async function assemble({
   tree,
   moduleLayoutCrc,
   core,
+  cves,
   patches,
   units,
 }: Parts): Promise<UpdateContents> {
   return {
     id: options.id ?? idFor({ kernel, core, patches, units }),
     description: options.description ?? subjectOf(patches),
+    matching: options.match ?? 'strict',
+    cves,
     kernel: {
       release: kernel.release,
       version: kernel.version,

@@ -5,11 +5,14 @@ import path from 'node:path';
 import { cacheDir } from '../debian/cache-dir.ts';
 import { UsageError } from '../diagnostics/error.ts';
 import { counted, formatDuration, formatSize } from '../report/format.ts';
+import { normalizeCveIds } from '../update/cve-ids.ts';
 import type { UpdateContents } from '../update/update.ts';
 import { writeUpdate } from '../update/write-update.ts';
 import { findCoreSources } from './core-sources.ts';
 import type { CreateFlags } from './create-command.ts';
+import { checkPatchChoice } from './create-patches.ts';
 import { createUpdate } from './create-pipeline.ts';
+import { prebuildKernel } from './create-prepare.ts';
 import { checkKernelChoice } from './kernel-parts.ts';
 import type { Session } from './session.ts';
 import { VERSION } from './version.ts';
@@ -17,25 +20,40 @@ import { VERSION } from './version.ts';
 /** `ksplice create` */
 export async function create(session: Session, flags: CreateFlags): Promise<void> {
   const start = session.host.stderr.now();
+  const elapsed = (): number => Math.round(session.host.stderr.now() - start) / 1000;
   checkKernelChoice(flags);
-  const { contents, notes } = await createUpdate({
+  checkPatchChoice(flags);
+  if (flags.prebuild === true) checkPrebuild(flags);
+  const options = {
     ...flags,
-    patches: flags.patch,
+    cve: normalizeCveIds(flags.cve ?? []),
+    maxUnits: flags['max-units'],
     jobs: flags.jobs ?? availableParallelism(),
     cacheDir: cacheDir(session.host.env),
     coreSources: findCoreSources(session.host.program),
     createdBy: `ksplice ${VERSION}`,
     signal: session.signal,
     onProgress: session.progress.step.bind(session.progress),
-  });
+  };
+  if (flags.prebuild === true) {
+    const { kernel, tree } = await prebuildKernel(options);
+    const seconds = elapsed();
+    session.result(
+      { release: kernel.release, version: kernel.version, tree: tree.buildDir, notes: tree.notes, seconds },
+      `prepared ${kernel.release} for updates, in ${formatDuration(seconds * 1000)}\n`,
+    );
+    return;
+  }
+  const { contents, notes } = await createUpdate(options);
   const bytes = await writeUpdate(contents);
   const file = flags.output ?? `${contents.id}.ksplice`;
   await writeWhole(file, bytes);
 
-  const seconds = Math.round(session.host.stderr.now() - start) / 1000;
+  const seconds = elapsed();
   const result = {
     id: contents.id,
     file: path.resolve(session.host.cwd, file),
+    cves: contents.cves,
     functions: contents.units.flatMap((unit) => unit.functions.map(({ preName }) => preName)),
     newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
     units: contents.units.map((unit) => unit.path),
@@ -43,6 +61,15 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     seconds,
   };
   session.result(result, resultText(contents, file, notes, bytes.length, seconds));
+}
+
+/** What says how the update shall be means nothing where none is made. Throws UsageError. */
+function checkPrebuild({ output, id, description, cve, match, ...rest }: CreateFlags): void {
+  const without = { output, id, description, cve, match, 'max-units': rest['max-units'] };
+  const given = Object.entries(without).find(([, value]) => value !== undefined);
+  if (given !== undefined) {
+    throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });
+  }
 }
 
 /** The file is there whole, or as it was before. */
@@ -77,6 +104,7 @@ function resultText(
     lines.push(...unit.functions.map(({ preName }) => `    replaces ${preName}`));
     lines.push(...unit.newFunctions.map((name) => `    adds ${name}`));
   }
+  if (contents.cves.length > 0) lines.push(`  fixes ${contents.cves.join(', ')}`);
   lines.push(...notes.map((note) => `  ${note}`));
   const functions = counted(contents.units.flatMap((unit) => unit.functions).length, 'function');
   const units = counted(contents.units.length, 'unit');

@@ -1,5 +1,6 @@
 import { cacheDir } from '../debian/cache-dir.ts';
 import { debianDiff } from '../debian/debian-diff.ts';
+import { withCacheInUse } from './cache-use.ts';
 import type { DebianDiffFlags } from './debian-command.ts';
 import type { Session } from './session.ts';
 
@@ -10,11 +11,12 @@ export async function diff(
   from: string,
   to: string,
 ): Promise<void> {
-  const patch = await debianDiff(from, to, {
+  const options = {
     cacheDir: cacheDir(session.host.env),
     files: flags.file ?? [],
     onProgress: session.progress.step.bind(session.progress),
     signal: session.signal,
-  });
+  };
+  const patch = await withCacheInUse(options, () => debianDiff(from, to, options));
   session.result({ patch }, patch);
 }

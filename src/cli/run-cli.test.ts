@@ -40,6 +40,10 @@ const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
     'create',
     [
       '--patch',
+      '--git',
+      '--diffext',
+      '--prebuild',
+      '--cve',
       '--kernel',
       '--source',
       '--config',
@@ -47,6 +51,8 @@ const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
       '--output',
       '--id',
       '--description',
+      '--match',
+      '--max-units',
       '--jobs',
       '--json',
       '--verbose',
@@ -57,6 +63,8 @@ const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
   ['view', ['--file', '--json', '--verbose']],
   ['debian sources', ['--json', '--verbose']],
   ['debian diff', ['--file', '--verbose']],
+  ['cache list', ['--json', '--verbose']],
+  ['cache prune', ['--older-than', '--kernel', '--all', '--dry-run', '--json', '--verbose']],
 ];
 
 describe('help', () => {
@@ -76,7 +84,7 @@ describe('help', () => {
       expect(status).toBe(0);
       const [, list = ''] = stdout.split('\nFLAGS\n');
       const documented = list.split('\n').flatMap((line) => {
-        const found = /^[ -]\S* {1,3}\[?(--[a-z]+)\]?\S* {2,}\S/.exec(line.replace(/^ {2}/, ''));
+        const found = /^[ -]\S* {1,3}\[?(--[a-z-]+)\]?\S* {2,}\S/.exec(line.replace(/^ {2}/, ''));
         return found?.[1] === undefined ? [] : [found[1]];
       });
       expect(documented.toSorted()).toEqual([...flags, '--help'].toSorted());
@@ -96,7 +104,15 @@ describe('usage errors', () => {
     [[], 'a command is missing'],
     [['debian'], 'a command is missing'],
     [['aply'], 'did you mean apply?'],
-    [['create'], '--patch: a value is expected'],
+    [['create'], 'a patch is missing: --patch FILE, --git COMMIT, --diffext EXT or --prebuild'],
+    [['create', '--patch', 'x', '--git', 'y'], '--patch and --git: only one of them'],
+    [['create', '--diffext', '.new', '--prebuild'], '--diffext and --prebuild: only one of them'],
+    [['create', '--git', 'HEAD', '--kernel', 'r'], '--git needs --source'],
+    [['create', '--diffext', '.new'], '--diffext needs --source'],
+    [['create', '--prebuild', '--cve', 'CVE-2026-53249'], '--cve: --prebuild makes no update'],
+    [['create', '--prebuild', '-o', 'x'], '--output: --prebuild makes no update'],
+    [['create', '--patch', 'x', '--cve', '2026-53249'], '--cve "2026-53249": expected CVE-YEAR-NUMBER'],
+    [['create', '--git', 'a', '--git', 'b'], '--git: given twice'],
     [['create', '--patch'], '--patch: a value is expected'],
     [['create', '--patch', 'x', 'y'], 'unexpected argument "y"'],
     [['create', '--patsh', 'x'], 'did you mean --patch?'],
@@ -112,6 +128,8 @@ describe('usage errors', () => {
     [['undo'], 'ID: an argument is missing'],
     [['view', 'a', 'b'], 'unexpected argument "b"'],
     [['view', 'a', '--file', 'b'], 'an ID or --file, not both'],
+    [['cache', 'prune', '--older-than', 'x'], '--older-than "x": expected a number of days'],
+    [['cache', 'prune', '--all', '--kernel', 'r'], '--all leaves nothing'],
     [['debian', 'diff', '6.1.170-3'], 'TO: an argument is missing'],
   ])('%j: exit 64', async ([argv, message]) => {
     const { status, stdout, stderr } = await ksplice(argv);
@@ -123,7 +141,7 @@ describe('usage errors', () => {
 
   // Flags that DESIGN.md gives to later versions, and negated ones that nobody asked for.
   it.for([
-    ['create', '--git'],
+    ['create', '--on'],
     ['create', '--sign'],
     ['create', '--no-json'],
     ['create', '--noJson'],

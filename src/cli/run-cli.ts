@@ -20,6 +20,7 @@ import {
 import { BusyError, InternalError, UsageError } from '../diagnostics/error.ts';
 import { asKspliceError, errorJson, errorText } from '../report/error-text.ts';
 import { applyCommand } from './apply-command.ts';
+import { cacheCommands } from './cache-command.ts';
 import { checkCommand } from './check-command.ts';
 import type { CliContext } from './command.ts';
 import { createCommand } from './create-command.ts';
@@ -31,7 +32,7 @@ import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
 const root: RouteMap<CliContext> = buildRouteMap<
-  'create' | 'check' | 'apply' | 'undo' | 'view' | 'debian',
+  'create' | 'check' | 'apply' | 'undo' | 'view' | 'debian' | 'cache',
   CliContext
 >({
   routes: {
@@ -41,6 +42,7 @@ const root: RouteMap<CliContext> = buildRouteMap<
     undo: undoCommand,
     view: viewCommand,
     debian: debianCommands,
+    cache: cacheCommands,
   },
   docs: {
     brief: 'Updates a running Linux kernel without a reboot',

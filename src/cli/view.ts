@@ -21,13 +21,17 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
   const update = readUpdateFile(flags.file);
   const patches = update.patches.map(({ name, bytes }) => ({ name, text: patchText(bytes) }));
   const { digest, manifest } = update;
-  session.result({ file: flags.file, digest, ...manifest, patches }, fileText(flags.file, update));
+  session.result(
+    { file: flags.file, digest, ...manifest, cves: update.cves, matching: update.matching, patches },
+    fileText(flags.file, update),
+  );
 }
 
 function viewText(update: UpdateView, withPatch: boolean): string {
   const lines = [
     `${update.id}: ${update.stage}${update.appliedAt === null ? '' : ` since ${update.appliedAt}`}`,
     ...labelled('description', update.description === '' ? [] : [update.description]),
+    ...labelled('fixes', update.cves),
     ...labelled('units', update.units),
     ...labelled('functions', update.functions),
     ...labelled('last abort', update.abortCause === 'ok' ? [] : [update.abortCause]),
@@ -49,9 +53,11 @@ function fileText(file: string, update: Update): string {
   const lines = [
     `${file}: update ${update.id}`,
     ...labelled('description', update.description === '' ? [] : [update.description]),
+    ...labelled('fixes', update.cves),
     ...labelled('kernel', [`${kernel.release}${kernel.version === null ? '' : ` (${kernel.version})`}`]),
     ...labelled('built', kernel.banner === null ? [] : [kernel.banner]),
     ...labelled('compiler', [kernel.compiler]),
+    ...labelled('matched', [update.matching]),
     ...labelled('core', [`interface ${update.coreInterface}`]),
     ...labelled('made by', [update.createdBy]),
     ...manifest.units.flatMap(unitLines),

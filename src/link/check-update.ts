@@ -7,6 +7,7 @@ import { hex } from '../diagnostics/hex.ts';
 import { toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
 import { scopeOf } from '../kernel/symbol-scope.ts';
+import { modeOptions } from '../match/match-mode.ts';
 import { addressOf, matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import { codeOf, type MismatchCode } from '../match/mismatch.ts';
 import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
@@ -73,7 +74,8 @@ async function checkUnit(
   const unit = objects.units[index];
   const references = update.units[index]?.references ?? [];
   if (unit === undefined) throw new RangeError('unit');
-  const result = matchUnit(unit.pre, kernel, { tables, target: unit.target, patches });
+  const mode = await modeOptions(objects.matching);
+  const result = matchUnit(unit.pre, kernel, { ...mode, tables, target: unit.target, patches });
   if (result.kind === 'mismatch') {
     const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
     const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };

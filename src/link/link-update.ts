@@ -15,7 +15,7 @@ import { freezeBranches } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
 import { type LinkedSymbol, type LinkObject, linkModule } from './link-module.ts';
 import { nameModule } from './module-stub.ts';
-import { checkSite, oldRanges, refusePatched } from './old-code.ts';
+import { checkLayout, checkSite, oldRanges, refusePatched } from './old-code.ts';
 import { type Trampoline, updateTables } from './update-tables.ts';
 
 export interface ReplacedFunction {
@@ -73,6 +73,7 @@ function trampolinesOf(unit: UnitToLink, number: number, kernel: Kernel): readon
     const [first] = ranges;
     if (first !== undefined) checkNamed(unit, kernel, preName, first.start);
     refusePatched(unit.match, preName, ranges);
+    checkLayout(unit.match, preName, site.offset + site.size);
     if (first !== undefined) checkSite(preName, first, site.offset, site.size);
     return {
       name: preName,

@@ -61,6 +61,27 @@ export function refusePatched(match: UnitMatch, name: string, ranges: readonly O
   }
 }
 
+/**
+ * The first bytes of a function must be laid out in memory as in the unit, as far as the jump goes: where it may be
+ * put, and which instructions it covers, was found in the unit.
+ */
+export function checkLayout(match: UnitMatch, name: string, size: number): void {
+  const symbol = match.object.symbols.find((each) => each.name === name && each.type === STT_FUNC);
+  const text = typeof symbol?.place === 'number' ? match.text.get(symbol.place) : undefined;
+  if (symbol === undefined || text === undefined) return;
+  const from = Number(symbol.value);
+  for (let i = 1; i <= size; i += 1) {
+    if (text.layout.toRun(from + i) - text.layout.toRun(from) === i) continue;
+    throw new RefusedError(
+      'refused',
+      `${name}: the kernel has other instructions at its start than the unit`,
+      {
+        hint: 'make the update from source and compiler of this kernel, to be matched strictly',
+      },
+    );
+  }
+}
+
 /** The bytes that the jump overwrites must be nobody else's; see hazards in docs/safety.md. */
 export function checkSite(name: string, range: OldRange, offset: number, size: number): void {
   const mask = range.mask.subarray(offset, offset + size);

@@ -2,11 +2,14 @@
 import { undefinedNames } from '../elf/bind-symbols.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
+import type { MatchMode } from '../match/match-unit.ts';
 import { namesToLookUp } from '../match/text-sections.ts';
 import type { Update } from '../update/update.ts';
 import { namesToLink } from './link-update.ts';
 
 export interface UpdateObjects {
+  /** How the pre objects are matched. */
+  readonly matching: MatchMode;
   readonly units: readonly {
     readonly path: string;
     /** `vmlinux`, or the module that the unit is part of. */
@@ -22,6 +25,7 @@ export interface UpdateObjects {
 /** Reads all objects, once. Throws FormatError. */
 export function readObjects(update: Update): UpdateObjects {
   return {
+    matching: update.matching,
     units: update.units.map(({ path, target, pre, replacement }) => ({
       path,
       target,

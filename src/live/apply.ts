@@ -9,7 +9,7 @@ import { MatchError, RefusedError } from '../diagnostics/error.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { linkMatched } from '../link/link-matched.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
-import type { UnitMatch } from '../match/match-unit.ts';
+import type { MatchMode, UnitMatch } from '../match/match-unit.ts';
 import { identityDifference } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
 import { abortError } from './abort-cause.ts';
@@ -60,6 +60,8 @@ export interface ApplyResult {
   /** A run before this one had been interrupted, and left it like this. */
   readonly recovered: 'nothing' | 'leftovers' | 'applied';
   readonly functions: readonly string[];
+  /** How its units were matched. */
+  readonly mode: MatchMode;
   readonly timing: SwitchTiming;
   /** Bytes of text compared, and what rewritten places held. */
   readonly compared: number;
@@ -140,6 +142,7 @@ class Application {
       alreadyApplied: recovered === 'applied',
       recovered,
       functions: functionNames(this.#update),
+      mode: this.#update.matching,
       timing: timingOf(this.#id),
       compared: matches.reduce((sum, match) => sum + match.compared, 0),
       explained,

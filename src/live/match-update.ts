@@ -4,6 +4,7 @@
 import { MatchError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
+import { modeOptions } from '../match/match-mode.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import { codeOf } from '../match/mismatch.ts';
 import { reportMismatch } from '../match/mismatch-report.ts';
@@ -19,9 +20,10 @@ export async function matchUpdate(
 ): Promise<readonly UnitMatch[]> {
   const matches: UnitMatch[] = [];
   const tables = new RunTables(kernel);
+  const mode = await modeOptions(objects.matching);
   for (const { path, target, pre } of objects.units) {
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel, { tables, target, patches: () => textPatches(kernel) });
+    const result = matchUnit(pre, kernel, { ...mode, tables, target, patches: () => textPatches(kernel) });
     if (result.kind === 'match') {
       matches.push(result);
       continue;

@@ -89,6 +89,34 @@ describe('withFileLock', () => {
     expect([inside, most]).toEqual([0, 1]);
   });
 
+  it('is held by several who share it, and by none of them together with one who does not', async () => {
+    const file = lockPath();
+    const inside = await withFileLock(
+      file,
+      () =>
+        withFileLock(
+          file,
+          async () => {
+            await expect(withFileLock(file, async () => await Promise.resolve(), NO_WAIT)).rejects.toThrow(
+              BusyError,
+            );
+            return 'both';
+          },
+          { ...NO_WAIT, shared: true },
+        ),
+      { ...NO_WAIT, shared: true },
+    );
+    expect(inside).toBe('both');
+    await withFileLock(
+      file,
+      async () => {
+        const second = withFileLock(file, async () => await Promise.resolve(), { ...NO_WAIT, shared: true });
+        await expect(second).rejects.toThrow(BusyError);
+      },
+      NO_WAIT,
+    );
+  });
+
   it('goes with a holder that is killed', async () => {
     const file = lockPath();
     const module = pathToFileURL(path.join(import.meta.dirname, 'file-lock.ts')).href;

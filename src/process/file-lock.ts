@@ -18,6 +18,8 @@ import { guardGroup } from './process-group.ts';
 export interface FileLockOptions {
   /** Wait for the holder, or throw BusyError at once. */
   readonly wait: boolean;
+  /** Held together with others who ask for it so; only exclusive holders are kept out. */
+  readonly shared?: boolean;
   /** The code of that BusyError. */
   readonly busyCode: ErrorCode;
   /** What the lock protects, for the message: `the update abc`. */
@@ -29,8 +31,8 @@ export interface FileLockOptions {
 }
 
 /**
- * Runs `body` while holding an exclusive lock on `file`, which is created (with its directory) and stays.
- * Excludes other processes and other calls in this one. Do not nest on one path: it waits for itself.
+ * Runs `body` while holding a lock (exclusive, unless `shared`) on `file`, which is created (with its directory) and stays.
+ * Other calls in this process count as other processes do. Do not nest on one path: it waits for itself.
  */
 export async function withFileLock<T>(
   file: string,
@@ -38,10 +40,11 @@ export async function withFileLock<T>(
   options: FileLockOptions,
 ): Promise<T> {
   mkdirSync(path.dirname(file), { recursive: true });
-  let release = await acquire(file, ['-n']);
+  const mode = options.shared === true ? ['-s'] : [];
+  let release = await acquire(file, [...mode, '-n']);
   if (release === undefined && options.wait) {
     options.onWait?.();
-    release = await acquire(file, [], options.signal);
+    release = await acquire(file, mode, options.signal);
   }
   if (release === undefined) {
     throw new BusyError(options.busyCode, `${options.what ?? file}: in use by another process`, {

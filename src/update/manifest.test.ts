@@ -69,6 +69,10 @@ describe('parseManifest', () => {
     ['id', 'interface'],
     ['description', 'line\nline'],
     ['description', 'x\u202ey'],
+    ['cves', []],
+    ['cves', ['CVE-2026-53249', 'CVE-2026-9999']],
+    ['cves', ['CVE-2026-53249', 'CVE-2026-53249']],
+    ['cves.0', 'CVE-2026-1'],
     ['kernel.arch', 'arm64'],
     ['kernel.release', ''],
     ['kernel.moduleLayoutCrc', -1],
@@ -94,6 +98,12 @@ describe('parseManifest', () => {
     ['createdBy', undefined],
   ])('refuses %s = %j, and names the field', ([path, value]) => {
     expect(refusal(edited(path, value))).toContain(`manifest.json: ${path}`);
+  });
+
+  it('reads a manifest that says nothing of what is fixed, as all did once', () => {
+    const { cves, ...without } = manifest;
+    expect(cves).toEqual(['CVE-2026-9999', 'CVE-2026-53249']);
+    expect(parseManifest(encodeManifest(without, 'm'), 'm')).toEqual(without);
   });
 
   it('says that a later format needs a later version', () => {

@@ -12,6 +12,7 @@
  * looks at it.
  */
 import * as v from 'valibot';
+import { areCveIdsNormal, isCveId } from './cve-ids.ts';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
 import { MANIFEST_MEMBER } from './member-names.ts';
@@ -100,6 +101,17 @@ const manifestSchema = v.strictObject({
   format: v.literal(1),
   id: v.pipe(v.string(), v.check(isUpdateId, '1 to 32 of a-z, 0-9 and _')),
   description: line(1024),
+  /** What it fixes, where its author says so; left out rather than empty. */
+  cves: v.exactOptional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.check(isCveId, 'CVE-YEAR-NUMBER'))),
+      v.minLength(1),
+      v.maxLength(LIMITS.cves),
+      v.check((ids) => areCveIdsNormal(ids), 'CVE numbers in rising order, each once'),
+    ),
+  ),
+  /** How the pre objects are matched, where not strictly. */
+  matching: v.exactOptional(v.literal('tolerant')),
   kernel: kernelSchema,
   coreInterface: unsigned32,
   patches: v.pipe(

@@ -45,6 +45,8 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
   const contents: UpdateContents = {
     id: manifest.id,
     description: manifest.description,
+    cves: manifest.cves ?? [],
+    matching: manifest.matching ?? 'strict',
     kernel: manifest.kernel,
     coreInterface: manifest.coreInterface,
     patches: splitPatches(take(archive, PATCH_MEMBER, file), manifest, file),

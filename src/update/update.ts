@@ -9,7 +9,7 @@ export interface UpdatePatch {
 
 /** One object file that the patch changes: what the manifest says of it, and its two objects. */
 export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement'>> {
-  /** ELF object: the whole unit before the patch, compiled plainly. */
+  /** ELF object: the whole unit before the patch, compiled as `matching` says. */
   readonly pre: Uint8Array;
   /** ELF object: the replacement code. */
   readonly replacement: Uint8Array;
@@ -19,6 +19,13 @@ export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replace
 export interface UpdateContents {
   readonly id: string;
   readonly description: string;
+  /** CVE numbers of what it fixes: rising, each once, maybe none. */
+  readonly cves: readonly string[];
+  /**
+   * What the pre objects are: compiled plainly, to be matched byte for byte; or with a section for each function and
+   * object, to be matched where the kernel is laid out in another way.
+   */
+  readonly matching: 'strict' | 'tolerant';
   readonly kernel: ManifestKernel;
   /** KSPLICE_INTERFACE of the core that was compiled. */
   readonly coreInterface: number;

@@ -57,6 +57,8 @@ function describe(contents: UpdateContents): Manifest {
     format: 1,
     id: contents.id,
     description: contents.description,
+    ...(contents.cves.length === 0 ? {} : { cves: [...contents.cves] }),
+    ...(contents.matching === 'strict' ? {} : { matching: contents.matching }),
     kernel: contents.kernel,
     coreInterface: contents.coreInterface,
     patches: contents.patches.map(({ name, bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),

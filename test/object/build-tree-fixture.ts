@@ -18,12 +18,12 @@ SUBLEVEL = 99
 # KBUILD_ stands here because a kernel's Makefile speaks of it.
 MAKEFLAGS += -rR
 srctree := $(CURDIR)
-real-obj-y := fs/pipe.o fs/sched.o
+real-obj-y := fs/pipe.o fs/sched.o fs/one.o fs/two.o fs/three.o fs/four.o
 real-obj-m := fs/nfs.o fs/shared.o
 modname-shared := nfs:nfsd
 lib-y := lib/sort.o
 flags = -Wp,-MMD,$(@D)/.$(@F).d -I$(srctree)/include -I./include/generated -fmacro-prefix-map=$(srctree)/= -O2 -g \\
-	-DKBUILD_MODNAME='"$(or $(modname-$(basename $(@F))),$(basename $(@F)))"' $(if $(M)$(filter $@,$(real-obj-m)),-DMODULE)
+	-DKBUILD_MODNAME='"$(or $(modname-$(basename $(@F))),$(basename $(@F)))"' $(if $(M)$(filter $@,$(real-obj-m)),-DMODULE) $(KCFLAGS)
 cmd_cc_o_c = $(CC) $(flags) -c -o $@ $< ; ./tools/objtool/objtool --orc $@
 quiet_cmd_cc_o_c = CC      $@
 escaped = $(subst ','\\'',$(cmd_cc_o_c))
@@ -34,7 +34,8 @@ olddefconfig:
 	@echo 'CONFIG_BUILD_SALT=""' >> $(O)/.config
 prepare:
 	@echo PREPARING $(KBUILD_BUILD_USER)
-	@mkdir -p $(O)/include/generated $(O)/tools/objtool
+	@mkdir -p $(O)/include/generated $(O)/tools/objtool $(O)/scripts/basic
+	@printf 'printf "cmd_%%s := %%s\\n" "$$2" "$$3"' > $(O)/scripts/basic/fixdep
 	@echo '#define GENERATED 7' > $(O)/include/generated/gen.h
 	@printf '#!/bin/sh\\nfor object; do :; done\\nobjcopy --add-section .orc_unwind=include/generated/gen.h "$$object"\\n' > $(O)/tools/objtool/objtool
 	@chmod +x $(O)/tools/objtool/objtool
@@ -51,11 +52,10 @@ stub/update.o: $(M)/stub/update.c FORCE
 include $(M)/Kbuild
 else
 define compile
-	@echo '  $(quiet_cmd_cc_o_c)'
-	@mkdir -p $(O)/$(@D)
-	@cd $(O) && $(cmd_cc_o_c)
-	@echo 'cmd_$@ := $(escaped)' > $(O)/$(@D)/.$(@F).cmd
+	@set -e; echo '  $(quiet_cmd_cc_o_c)'; cd $(O); mkdir -p $(@D); $(cmd_cc_o_c); sh scripts/basic/fixdep $(@D)/.$(@F).d $@ '$(escaped)' > $(@D)/.$(@F).cmd
 endef
+./: $(real-obj-y) $(real-obj-m) $(lib-y) arch/x86/entry/vdso/clock.o
+	@echo '  GEN     names.h'; sed p $(srctree)/include/linux/names.h > names.h
 fs/%.o: $(srctree)/fs/%.c FORCE
 	$(compile)
 arch/x86/entry/vdso/%.o: $(srctree)/arch/x86/entry/vdso/%.c FORCE
@@ -89,6 +89,7 @@ int pipe_open(int x)
 	return 0;
 }
 `,
+  'fs/notes.xyz': 'a note\n',
   'fs/all.h': '#include "rt.c"\n',
   'fs/sched.c':
     '#include <linux/kernel.h>\n#include "all.h"\nint sched_tick(void)\n{\n\treturn rt_tick(1);\n}\n',
@@ -98,6 +99,32 @@ int pipe_open(int x)
   'arch/x86/entry/vdso/clock.c': '#include "../../../../lib/time.c"\n',
   'lib/time.c': 'int time_now(void)\n{\n\treturn 1;\n}\n',
   'fs/unused.c': 'int unused_open(void)\n{\n\treturn 1;\n}\n',
+  'include/linux/names.h': '#define NAME 1\n',
+  'include/linux/wide.h': `struct pair {
+	int a;
+};
+#define WIDE(x) ((x) + 1)
+static inline int wide_add(int x)
+{
+	return x + 1;
+}
+static inline int wide_line(void)
+{
+	return __LINE__;
+}
+`,
+  'fs/one.c': '#include <linux/wide.h>\nint one_open(int x)\n{\n\treturn wide_add(x);\n}\n',
+  'fs/two.c':
+    '#include <linux/wide.h>\nint two_open(struct pair *p)\n{\n\treturn wide_add(p->a) + wide_line();\n}\n',
+  'fs/three.c': `#ifdef NEVER
+#include <linux/wide.h>
+#endif
+int three_open(int x)
+{
+	return x;
+}
+`,
+  'fs/four.c': '#include <linux/wide.h>\nint four_open(int x)\n{\n\treturn WIDE(x);\n}\n',
   'lib/sort.c': 'int sort_it(int x)\n{\n\treturn x + 1;\n}\n',
   'core/Kbuild':
     'obj-m := ksplice.o\nksplice-objs := main.o stop.o\nobj-m += ksplice_update.o\nksplice_update-objs := stub/update.o\n',

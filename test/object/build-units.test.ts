@@ -123,15 +123,15 @@ describe('patches that make no update', () => {
         await patchOf(fixture, [
           ['fs/pipe.c', 'return 0;', 'return 7;'],
           ['fs/shared.c', 'return 1', 'return 2'],
-          ['include/linux/kernel.h', 'const char', 'char'],
+          ['fs/notes.xyz', 'a note', 'another'],
         ]),
       ),
     );
     expect(error).toBeInstanceOf(RefusedError);
     expect(error.details?.['refusals']).toEqual([
       {
-        file: 'include/linux/kernel.h',
-        message: 'include/linux/kernel.h is a header: headers are not supported in this version',
+        file: 'fs/notes.xyz',
+        message: 'fs/notes.xyz is neither C nor known to be without effect: not supported',
       },
       {
         file: 'fs/shared.c',

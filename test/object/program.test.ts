@@ -44,9 +44,16 @@ describe('the program in one file', () => {
   });
 
   it('shows an update file, as text and as JSON', () => {
-    expect(program('view', '--file', 'sample.ksplice').stdout).toContain('replaced   pipe_read');
+    const text = program('view', '--file', 'sample.ksplice').stdout;
+    expect(text).toContain('replaced   pipe_read');
+    expect(text).toMatch(/ fixes +CVE-2026-9999\n +CVE-2026-53249\n/);
     const { stdout } = program('view', '--file', 'sample.ksplice', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ file: 'sample.ksplice', id: 'sample_1', format: 1 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      file: 'sample.ksplice',
+      id: 'sample_1',
+      format: 1,
+      cves: ['CVE-2026-9999', 'CVE-2026-53249'],
+    });
   });
 
   it('refuses a file that is no update: 65', () => {

@@ -17,6 +17,8 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
   return {
     id: 'sample_1',
     description: 'ipv4: refuse source routes',
+    matching: 'strict',
+    cves: ['CVE-2026-9999', 'CVE-2026-53249'],
     kernel: {
       release: '6.1.0-47-cloud-amd64',
       version: '6.1.170-3',

@@ -5,7 +5,7 @@
  * directory of their own, in the tree's shape, and patched there. patch(1) does it, without fuzz: a
  * hunk whose context differs is a fix for another source. Lines may have moved; that is reported.
  *
- * A dry run goes first, so that a patch applies whole or leaves the copies as they were.
+ * A dry run goes first, so that a patch which names each file once applies whole or leaves the copies as they were.
  */
 import { copyFile, mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -40,15 +40,36 @@ export async function applyPatches(
       await copySource(patch, file, source, destination);
       paths.add(file.path);
     }
-    if (files.length === 0) continue;
-    const input = renderPatch(files);
-    const trial = await runPatch(input, destination, ['--dry-run']);
-    if (trial.exitCode !== 0) throw failure(patch, files, trial.stdout + trial.stderr);
-    const result = await runPatch(input, destination, []);
-    if (result.exitCode !== 0) throw failure(patch, files, result.stdout + result.stderr);
-    notes.push(...movedHunks(patch, result.stdout));
+    for (const group of inGroups(files)) {
+      const input = renderPatch(group);
+      const trial = await runPatch(input, destination, ['--dry-run']);
+      if (trial.exitCode !== 0) throw failure(patch, group, trial.stdout + trial.stderr);
+      const result = await runPatch(input, destination, []);
+      if (result.exitCode !== 0) throw failure(patch, group, result.stdout + result.stderr);
+      notes.push(...movedHunks(patch, result.stdout));
+    }
   }
   return { paths: [...paths], notes };
+}
+
+/**
+ * Runs of files in which each path stands once. A file may stand in a patch more than once: a mailbox of several mails
+ * is one patch to us. In a dry run patch(1) would hold the second against what was there before the first.
+ */
+function inGroups(files: readonly PatchFile[]): readonly (readonly PatchFile[])[] {
+  const groups: PatchFile[][] = [];
+  let seen = new Set<string>();
+  for (const file of files) {
+    const group = groups.at(-1);
+    if (group === undefined || seen.has(file.path)) {
+      groups.push([file]);
+      seen = new Set([file.path]);
+    } else {
+      group.push(file);
+      seen.add(file.path);
+    }
+  }
+  return groups;
 }
 
 async function copySource(patch: Patch, file: PatchFile, source: string, destination: string): Promise<void> {

@@ -21,6 +21,7 @@ export function parseHunk(cursor: PatchCursor): Hunk {
   const line = cursor.line;
   const found = header.exec(cursor.peek() ?? '');
   if (found === null) {
+    if (cursor.peek()?.endsWith('\r') === true) throw crlf(cursor);
     throw cursor.error('malformed hunk header, expected @@ -LINE,COUNT +LINE,COUNT @@');
   }
   const oldStart = Number(found[1]);

@@ -252,6 +252,26 @@ describe('what is refused, with its line', () => {
       'fix.patch:2: path pipe.c has no leading directory to strip',
     ],
     ['CR LF', plain.replaceAll('\n', '\r\n'), 'fix.patch:1: line ends with CR LF'],
+    [
+      'CR LF after a plain header',
+      `${head}${body.replaceAll('\n', '\r\n')}`,
+      'fix.patch:3: line ends with CR LF',
+    ],
+    [
+      'CR LF in a git diff',
+      `diff --git a/fs/pipe.c b/fs/pipe.c\r\n${plain.replaceAll('\n', '\r\n')}`,
+      'fix.patch:1: line ends with CR LF',
+    ],
+    [
+      'an encoded mail',
+      `From: A <a@b>\nContent-Transfer-Encoding: Quoted-Printable\n\n${plain}`,
+      'fix.patch:2: mail with a quoted-printable body',
+    ],
+    [
+      'an encoded mail with CR LF',
+      'Content-Transfer-Encoding: base64\r\n\r\nLS0t\r\n',
+      'fix.patch:1: mail with a base64 body',
+    ],
     ['an empty file', '', 'fix.patch: empty patch'],
     ['white space only', '\n \n', 'fix.patch: empty patch'],
     ['prose', 'Hello,\n--- this is not\na patch\n', 'fix.patch: no unified diff found in it'],

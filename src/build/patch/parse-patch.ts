@@ -33,12 +33,27 @@ export function parsePatch(text: string | Uint8Array, name: string): Patch {
   for (;;) {
     const line = cursor.peek();
     if (line === undefined) break;
+    checkEncoding(cursor, line);
     const file = parseFile(cursor, line);
     if (file === undefined) cursor.at += 1;
     else files.push(file);
   }
   if (files.length === 0) throw nothingFound(cursor);
   return { name, files };
+}
+
+/**
+ * A mail whose body is encoded holds no patch before it is decoded, or, worse, one in which every `=` and each long
+ * line is something else. `git format-patch` writes plain bodies; mail programs encode what they save.
+ */
+function checkEncoding(cursor: PatchCursor, line: string): void {
+  const encoding = /^content-transfer-encoding:\s*(quoted-printable|base64)\s*$/i.exec(line)?.[1];
+  if (encoding === undefined) return;
+  throw cursor.error(
+    `mail with a ${encoding.toLowerCase()} body`,
+    cursor.line,
+    'decode it first: git am applies it, and git format-patch -1 --stdout writes it plainly',
+  );
 }
 
 /** A file's part of the patch, if one begins at the cursor. */

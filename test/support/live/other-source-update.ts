@@ -38,7 +38,9 @@ async function unitOfNextRelease(): Promise<Uint8Array> {
     const output = join(folder, 'units', FIXED_SOURCE.replace(/\.c$/, ''));
     await mkdir(dirname(output), { recursive: true });
     const { command } = place;
-    return (await compileUnit(tree, { command, root: mirror, side: 'post', flags: [], output })).bytes;
+    return (
+      await compileUnit(tree, { command, root: mirror, side: 'post', flags: [], hasLines: false, output })
+    ).bytes;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
