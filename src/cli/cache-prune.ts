@@ -2,8 +2,9 @@
  * Removing from the cache what is not used.
  *
  * Nothing may be removed under somebody's hands, and a removal that is killed half-way must not leave half a tree that
- * looks whole. So all is done while nobody else uses the cache (cache-use.ts) and no step of a preparation
- * runs; and of each part the stamps go first, then it gets a name that marks it as a leftover, then it goes.
+ * looks whole. So all is done while no command that uses the cache runs (cache-use.ts); and of each part the
+ * stamps go first, then it gets a name that marks it as a leftover, then it goes. (A make that outlived a
+ * create which was killed may write into a tree that is removed; what it leaves is the next prune's leftover.)
  */
 import { existsSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';

@@ -57,6 +57,7 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   try {
     const { kernel, identity, found } = subject;
     await needTargets(subject, update.id, objects);
+    if (kernel.isRunning) refuseLivepatched(update);
     kernel.prefetch(namesOf(objects));
     session.progress.step('matching');
     const units = await checkUpdate(update, objects, kernel, () =>
@@ -69,7 +70,6 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
         hint: 'create the update again for that kernel',
       });
     }
-    if (kernel.isRunning) refuseLivepatched(update);
     session.result(
       { id: update.id, kernel: { ...identity, running: kernel.isRunning }, mode: update.matching, units },
       `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}\n`,

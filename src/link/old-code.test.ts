@@ -8,7 +8,7 @@ import { hexBytes } from '../diagnostics/hex.ts';
 import { toAddress } from '../kernel/address.ts';
 import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import type { TextPatch } from '../match/text-patch.ts';
-import { checkSite, oldRanges, refusePatched } from './old-code.ts';
+import { checkLayout, checkSite, oldRanges, refusePatched } from './old-code.ts';
 import type { OldRange } from './update-tables.ts';
 
 const TEXT = 0xffffffff81234000n;
@@ -167,5 +167,32 @@ describe('checkSite', () => {
     expect(check).toThrow(RefusedError);
     expect(check).toThrow(message);
     expect(check).toThrow(/^do_it: no room for a jump/);
+  });
+});
+
+describe('checkLayout', () => {
+  /** As if the kernel had two bytes of padding at an offset. */
+  const paddedAt = (offset: number): UnitMatch => {
+    const match = matched();
+    const layout = {
+      toRun: (at: number): number => (at > offset ? at + 2 : at),
+      toUnit: (at: number): number => (at > offset ? at - 2 : at),
+    };
+    const text = new Map([...match.text].map(([index, one]) => [index, { ...one, layout }]));
+    return { ...match, text };
+  };
+  const start = Number(record.symbols?.['get']?.value ?? 0);
+
+  it('accepts what is laid out as in the unit, as far as the jump goes', () => {
+    expect(() => checkLayout(matched(), 'get', 5)).not.toThrow();
+    expect(() => checkLayout(paddedAt(start + 5), 'get', 5)).not.toThrow();
+  });
+
+  it('refuses a function that has other instructions where the jump would go', () => {
+    for (const offset of [start, start + 1, start + 4]) {
+      expect(() => checkLayout(paddedAt(offset), 'get', 5), `${offset}`).toThrow(
+        /other instructions at its start/,
+      );
+    }
   });
 });

@@ -73,6 +73,8 @@ describe('parseManifest', () => {
     ['cves', ['CVE-2026-53249', 'CVE-2026-9999']],
     ['cves', ['CVE-2026-53249', 'CVE-2026-53249']],
     ['cves.0', 'CVE-2026-1'],
+    ['matching', 'strict'],
+    ['matching', 'loose'],
     ['kernel.arch', 'arm64'],
     ['kernel.release', ''],
     ['kernel.moduleLayoutCrc', -1],
