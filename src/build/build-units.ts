@@ -9,7 +9,6 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
-import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { CompileCommand } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
@@ -166,7 +165,7 @@ async function compileUnits(
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
-    const target = unit.command.module ?? VMLINUX;
+    const target = unit.command.module ?? 'vmlinux';
     return { path: unit.command.object, source: unit.source, target, prePlain, pre, post };
   });
 }

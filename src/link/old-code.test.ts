@@ -170,17 +170,18 @@ describe('checkSite', () => {
   });
 });
 
-describe('checkLayout', () => {
-  /** As if the kernel had two bytes of padding at an offset. */
-  const paddedAt = (offset: number): UnitMatch => {
-    const match = matched();
-    const layout = {
-      toRun: (at: number): number => (at > offset ? at + 2 : at),
-      toUnit: (at: number): number => (at > offset ? at - 2 : at),
-    };
-    const text = new Map([...match.text].map(([index, one]) => [index, { ...one, layout }]));
-    return { ...match, text };
+/** As if the kernel had two bytes of padding at an offset. */
+function paddedAt(offset: number): UnitMatch {
+  const match = matched();
+  const layout = {
+    toRun: (at: number): number => (at > offset ? at + 2 : at),
+    toUnit: (at: number): number => (at > offset ? at - 2 : at),
   };
+  const text = new Map([...match.text].map(([index, one]) => [index, { ...one, layout }]));
+  return { ...match, text };
+}
+
+describe('checkLayout', () => {
   const start = Number(record.symbols?.['get']?.value ?? 0);
 
   it('accepts what is laid out as in the unit, as far as the jump goes', () => {

@@ -75,7 +75,9 @@ describe('sourceLineAt', () => {
         return found === undefined ? '??' : `${found.file}:${found.line}`;
       });
       // addr2line puts the compilation's directory before a path, and may add which of several branches it is.
-      expect(mine).toEqual(said.map((each) => each.replace(/^(?:\.\/)+/, '').replace(/ \(discriminator.*/, '')));
+      expect(mine).toEqual(
+        said.map((each) => each.replace(/^(?:\.\/)+/, '').replace(/ \(discriminator.*/, '')),
+      );
       compared += offsets.length;
     }
     expect(compared).toBeGreaterThan(20);
