@@ -23,7 +23,7 @@ import type { Refusal, TouchedFiles } from './touched-files.ts';
 /** Compiling so many units thrice takes about an hour on two processors. */
 const MAX_UNITS = 400;
 /** Preprocessing a unit twice takes about as long as compiling it once. */
-const LOOKED_AT_PER_COMPILED = 3;
+const LOOKED_AT_PER_COMPILED = 4;
 
 /** Headers from which host programs make other files, which shows in no command (`security/selinux/flask.h`). */
 const hostRead =

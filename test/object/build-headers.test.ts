@@ -89,6 +89,14 @@ describe('the units that a header changes', () => {
     expect(await snapshot(fixture.source)).toEqual(before);
   });
 
+  it('are not even looked at if far more may include it', async () => {
+    const patch = await patchOf(fixture, [[HEADER, 'x + 1;', 'x + 2;']]);
+    await expect(build([patch], 0)).rejects.toMatchObject({
+      exitCode: 2,
+      message: `${HEADER} may be included by 4 units, and at most 0 are looked at unless told otherwise`,
+    });
+  });
+
   it('are not compiled if they are more than allowed', async () => {
     const patch = await patchOf(fixture, [[HEADER, 'x + 1;', 'x + 2;']]);
     const error = await build([patch], 1).then(
