@@ -143,6 +143,37 @@ describe('tables about matched code', () => {
     expect(match()).toMatch(expected);
   });
 
+  it('a static call of a module that may not see the key: the kernel puts the key in place of the trampoline', () => {
+    const { sections, ...rest } = units.staticCall;
+    const record: ObjectRecord = {
+      ...rest,
+      sections: {
+        ...sections,
+        '.static_call_sites': {
+          bytes: zeroes(8),
+          relocations: [
+            [0, 'PC32', '.text', 2],
+            [4, 'PC32', '__SCT__x', 0],
+          ],
+        },
+      },
+    };
+    const { kernel, match, table } = load(record, true, 'veth');
+    expect(match()).toBe('match');
+    const field = table('.static_call_sites', 4);
+    const pointTo = (name: string): void => {
+      const [symbol] = kernel.named(name);
+      if (symbol === undefined) throw new Error(name);
+      const distance = Buffer.alloc(4);
+      distance.writeInt32LE(Number(symbol.address - field));
+      kernel.write(field, [...distance]);
+    };
+    pointTo('__SCK__x');
+    expect(match()).toBe('match');
+    pointTo('printk');
+    expect(match()).toMatch(/^\.static_call_sites about/);
+  });
+
   it('an entry that the module has and the unit has not is found, and the padding behind a table is none', () => {
     const { kernel, match, table } = load(faulting, true, 'veth');
     const behind = table('__bug_table', 12);

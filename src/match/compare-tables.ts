@@ -8,9 +8,10 @@
 import { hex } from '../diagnostics/hex.ts';
 import type { ObjectFile, Relocation, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { bugTable } from '../kernel/tables/bug-table.ts';
 import { JUMP_ENTRY_NOP_HACK, jumpTable } from '../kernel/tables/jump-table.ts';
-import { staticCallSites } from '../kernel/tables/static-calls.ts';
+import { STATIC_CALL_TRAMPOLINE, staticCallKeyName, staticCallSites } from '../kernel/tables/static-calls.ts';
 import { type TableEntry, tableEntries } from '../kernel/tables/table-entries.ts';
 import type { CodeLayout } from './code-layout.ts';
 import type { LearnedValues } from './learned-values.ts';
@@ -67,15 +68,15 @@ function steadyRelocations(table: LinkedTable, entry: TableEntry): readonly Relo
 export class TableComparison {
   readonly #object: ObjectFile;
   readonly #run: RunTables;
-  readonly #target: string;
+  readonly #scope: SymbolScope;
   readonly #learned: LearnedValues;
   readonly #entries: ReadonlyMap<LinkedTable, ReadonlyMap<SectionIndex, readonly TableEntry[]>>;
 
-  /** `target`: whose tables they are. */
-  constructor(object: ObjectFile, run: RunTables, target: string, learned: LearnedValues) {
+  /** `scope`: of the target whose tables they are. */
+  constructor(object: ObjectFile, run: RunTables, scope: SymbolScope, learned: LearnedValues) {
     this.#object = object;
     this.#run = run;
-    this.#target = target;
+    this.#scope = scope;
     this.#learned = learned;
     this.#entries = this.#readEntries();
   }
@@ -118,7 +119,7 @@ export class TableComparison {
     const place = (offset: number): Address => addressAt(base, layout.toRun(offset));
     const ownerOf = (entry: TableEntry): Address => place(entry.owner?.offset ?? 0);
     const end = addressAt(place(section.size), -1);
-    const found = this.#run.about(table, this.#target, base, end);
+    const found = this.#run.about(table, this.#scope.target, base, end);
     if (found === undefined) {
       return entries.length === 0
         ? undefined
@@ -153,6 +154,17 @@ export class TableComparison {
     const template = { section, from: 0, to: entry.bytes.length, path: this.#object.path, isData: true };
     const observed = compareTemplate(template, steadyBytes(table, run.bytes), 0, run.at);
     if ('differsAt' in observed) return undefined;
-    return observed.every((each) => this.#learned.isPlausible(each)) ? observed : undefined;
+    const references = observed.filter((each) => !this.#isResolvedKey(table, each));
+    return references.every((each) => this.#learned.isPlausible(each)) ? references : undefined;
+  }
+
+  /**
+   * A module may not see the key of a static call, and names the trampoline instead; the kernel puts the key there when it
+   * loads the module (static_call_add_module()).
+   */
+  #isResolvedKey(table: LinkedTable, { relocation, value }: Observation): boolean {
+    const name = this.#object.symbols[relocation.symbol]?.name ?? '';
+    if (table.table !== staticCallSites || !name.startsWith(STATIC_CALL_TRAMPOLINE)) return false;
+    return this.#scope.reachable(staticCallKeyName(name)).some(({ address }) => address === value);
   }
 }

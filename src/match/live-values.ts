@@ -9,6 +9,7 @@ import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
+import { staticCallKeyName } from '../kernel/tables/static-calls.ts';
 
 const registers = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
@@ -56,7 +57,7 @@ export class LiveValues {
    * trampoline instead.
    */
   staticCallKey(name: string): Address {
-    const key = name.replace(/^__SCT__/, '__SCK__');
+    const key = staticCallKeyName(name);
     const [only, second] = this.#scope.reachable(key);
     if (only !== undefined && second === undefined) return only.address;
     throw new MatchError('failed_to_find', `kallsyms has no single symbol ${key}`);

@@ -195,7 +195,7 @@ function compareMeaning(
   text: ReadonlyMap<SectionIndex, MatchedText>,
   { object, scope, learned }: UnitContext,
 ): SymbolMismatch | undefined {
-  const comparison = new TableComparison(object, tables, scope.target, learned);
+  const comparison = new TableComparison(object, tables, scope, learned);
   const orc = new OrcComparison(object, tables, scope.target);
   for (const [index, { base, layout }] of text) {
     const section = object.sections[index];

@@ -4,6 +4,7 @@
 import { SHF_ALLOC, SHF_EXECINSTR, STB_LOCAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
+import { STATIC_CALL_TRAMPOLINE, staticCallKeyName } from '../kernel/tables/static-calls.ts';
 import { functionsOf } from './anchor.ts';
 import { exportNames } from './compare-data.ts';
 import { isFileScopeObject } from './learned-values.ts';
@@ -44,5 +45,7 @@ export function namesToLookUp(object: ObjectFile): readonly string[] {
       symbol.name !== '' &&
       (symbol.type === STT_FUNC || symbol.binding !== STB_LOCAL || isFileScopeObject(symbol)),
   );
-  return [...liveNames, ...tableNames, ...exportNames(object), ...asked.map(({ name }) => name)];
+  const names = asked.map(({ name }) => name);
+  const keys = names.filter((name) => name.startsWith(STATIC_CALL_TRAMPOLINE)).map(staticCallKeyName);
+  return [...liveNames, ...tableNames, ...exportNames(object), ...names, ...keys];
 }

@@ -32,6 +32,7 @@ import { type Address, addressAt, toAddress } from '../../src/kernel/address.ts'
 import type { Kernel, KernelSymbol, LoadedModule } from '../../src/kernel/kernel.ts';
 import type { RewrittenPlace } from '../../src/kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../../src/kernel/tables/rewritten-places.ts';
+import { staticCallKeyName } from '../../src/kernel/tables/static-calls.ts';
 import { gatherTables, type Loaded } from './gathered-tables.ts';
 import {
   branch,
@@ -398,7 +399,7 @@ export class FakeKernel implements Kernel {
         return place.length === 2 ? [0xeb, distance & 0xff] : [0xe9, ...bytesOf32(BigInt(distance))];
       }
       case 'static-call': {
-        const target = this.#pointerAt(object.symbols[place.key]?.name ?? '');
+        const target = this.#pointerAt(staticCallKeyName(object.symbols[place.key]?.name ?? ''));
         if (place.form === 'jcc') {
           const goes = target === 0n ? this.#external('__x86_return_thunk') : target;
           return [0x0f, this.read(addressAt(at, 1), 1)[0] ?? 0, ...bytesOf32(goes - at - 6n)];

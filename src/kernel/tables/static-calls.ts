@@ -25,6 +25,14 @@ export const staticCallSites: SpecialTable = {
 
 export const STATIC_CALL_SITE_TAIL = 1;
 
+/** What names of trampolines begin with (STATIC_CALL_TRAMP_PREFIX). */
+export const STATIC_CALL_TRAMPOLINE = '__SCT__';
+
+/** The key of a static call, by the name of its trampoline; a key's own name stays as it is. */
+export function staticCallKeyName(name: string): string {
+  return name.replace(/^__SCT__/, '__SCK__');
+}
+
 /** Trampolines `__SCT__name` of the keys that this unit defines: `jmp rel32` (or a return), then `ud1`. */
 export const staticCallText: SpecialTable = {
   section: '.static_call.text',
