@@ -18,7 +18,7 @@ const mismatch = {
   code: 'no_match',
   message: expect.stringMatching(
     new RegExp(
-      `ip_options\\.o: ${FIXED_FUNCTION}\\+0x[0-9a-f]+: found (?:[0-9a-f]{2} ?)+ in the kernel, expected (?:[0-9a-f]{2} ?)+$`,
+      `ip_options\\.o: ${FIXED_FUNCTION}\\+0x[0-9a-f]+ \\(net/ipv4/ip_options\\.c:\\d+\\): found (?:[0-9a-f]{2} ?)+ in the kernel, expected (?:[0-9a-f]{2} ?)+$`,
     ),
   ),
   hint: expect.stringContaining('another source'),
@@ -26,6 +26,7 @@ const mismatch = {
     unit: 'net/ipv4/ip_options.o',
     name: FIXED_FUNCTION,
     offset: expect.any(Number),
+    line: { file: 'net/ipv4/ip_options.c', line: expect.any(Number) },
     running: expect.arrayContaining([expect.stringMatching(MARKED)]),
     source: expect.arrayContaining([expect.stringMatching(MARKED)]),
   },
