@@ -7,7 +7,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { prepareTree } from '../src/build/tree.ts';
+import { prepareDebianTree } from '../scripts/kbuild/debian-tree.ts';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianDiff } from '../src/debian/debian-diff.ts';
 import { debianSources } from '../src/debian/debian-sources.ts';
@@ -162,16 +162,8 @@ async function main(): Promise<void> {
     );
     const kernel = await debianSources(RELEASE, { cacheDir: cache });
     const update = await benchCreate(work, cache);
-    const { source, config, headers } = kernel;
-    const tree = await prepareTree({
-      source,
-      config,
-      release: RELEASE,
-      distribution: { name: 'Debian', version: kernel.version },
-      cacheDir: cache,
-      symvers: headers,
-      jobs: cpus().length,
-    });
+    const { headers } = kernel;
+    const tree = await prepareDebianTree(kernel, { cacheDir: cache });
     const options: VmOptions = {
       image: kernel.image,
       cacheDir: cache,

@@ -19,11 +19,9 @@ const ENTRY_SIZE = 5;
 
 /** Name of the livepatch, if there is one. `target`: `vmlinux`, or the function's module. */
 export function livepatchOwner(name: string, target: string, root = LIVEPATCH_ROOT): string | undefined {
-  if (!existsSync(root)) return undefined;
-  return readdirSync(root).find((patch) => {
-    const objects = path.join(root, patch, target);
-    return existsSync(objects) && readdirSync(objects).some((entry) => entry.replace(/,\d+$/, '') === name);
-  });
+  return listed(root).find((patch) =>
+    listed(path.join(root, patch, target)).some((entry) => entry.replace(/,\d+$/, '') === name),
+  );
 }
 
 function listed(directory: string): readonly string[] {

@@ -19,6 +19,7 @@ import {
 } from '../elf/constants.ts';
 import type { Relocation } from '../elf/model.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
+import { int32At } from './int32-at.ts';
 
 /** Bytes of the field; FormatError for a type that kernel objects do not have. */
 export function fieldSize(relocation: Relocation, path: string): 4 | 8 {
@@ -63,12 +64,6 @@ export function symbolValueFrom(
     const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
     return toAddress(base + view.getBigInt64(0, true) + BigInt(known));
   }
-  const [a = 0, b = 0, c = 0, d = 0] = [
-    bytes[offset],
-    bytes[offset + 1],
-    bytes[offset + 2],
-    bytes[offset + 3],
-  ];
-  const field = a | (b << 8) | (c << 16) | (d << 24);
+  const field = int32At(bytes, offset);
   return toAddress(base + BigInt((relocation.type === R_X86_64_32 ? field >>> 0 : field) + known));
 }

@@ -9,6 +9,8 @@
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { int32At } from './int32-at.ts';
+import { firstAt } from './sorted.ts';
 import { type Bounds, boundsOf, type LinkedTable, orcAddresses, orcEntries } from './table-bounds.ts';
 
 export interface RunEntry {
@@ -24,17 +26,6 @@ export interface OrcRange {
   readonly offsets: readonly number[];
   /** Of the same number each. */
   readonly entries: readonly Uint8Array[];
-}
-
-/** The first number below `count` that holds, where all behind one that holds do; else `count`. */
-function firstAt(count: number, holds: (i: number) => boolean): number {
-  let [low, high] = [0, count];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** A table that has been read, and the order of its entries by the code that they are about. */
@@ -54,11 +45,6 @@ function lowHalf(address: bigint): number {
 
 function keyOf(owner: bigint, number: number): number {
   return lowHalf(owner) * KEY_ENTRIES + number;
-}
-
-function int32At(bytes: Uint8Array, offset: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(offset, offset + 4);
-  return a | (b << 8) | (c << 16) | (d << 24);
 }
 
 /** Numbers of the entries about [from, to], in the order of the code. */

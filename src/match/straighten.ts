@@ -22,6 +22,7 @@ import type { CodeLayout } from './code-layout.ts';
 import type { RunCode } from './compare-section.ts';
 import type { LiveValues } from './live-values.ts';
 import { type CodeReader, type CodeRequest, patchesIn } from './read-code.ts';
+import { firstAt } from './sorted.ts';
 import type { TextPatch } from './text-patch.ts';
 
 /** In the kernel jumps can be longer than in the unit, and padding: at most so much is read of it. */
@@ -43,13 +44,7 @@ interface Start {
 
 /** The last one that begins at or before an offset of its side. */
 function startBefore(starts: readonly Start[], side: 'unit' | 'run', offset: number): Start | undefined {
-  let [low, high] = [0, starts.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((starts[middle]?.[side] ?? 0) > offset) high = middle;
-    else low = middle + 1;
-  }
-  return starts[low - 1];
+  return starts[firstAt(starts.length, (i) => (starts[i]?.[side] ?? 0) > offset) - 1];
 }
 
 function layoutOf(starts: readonly Start[]): CodeLayout {
@@ -279,7 +274,7 @@ class Straightening {
 
   #jumpLabel(offset: number, length: number, run: number): Start | undefined {
     const theirs = this.#runAt(run);
-    const isNop = [...LONG_NOPS.keys()].includes(nopLength(this.#memory, run));
+    const isNop = LONG_NOPS.has(nopLength(this.#memory, run));
     if (isNop) {
       this.#bytes.set(LONG_NOPS.get(length) ?? [], offset);
     } else {

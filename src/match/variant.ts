@@ -7,6 +7,7 @@ import type { Relocation } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import { isNopSequence } from '../x86/nops.ts';
 import { fieldSize, symbolValueFrom } from './relocation-value.ts';
+import { firstAt } from './sorted.ts';
 
 /** One symbol value that the run code shows. */
 export interface Observation {
@@ -38,13 +39,7 @@ export interface Template {
 
 /** Number of the first relocation at or behind an offset. */
 function firstFrom(relocations: readonly Relocation[], offset: number): number {
-  let [low, high] = [0, relocations.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((relocations[middle]?.offset ?? offset) >= offset) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+  return firstAt(relocations.length, (i) => (relocations[i]?.offset ?? offset) >= offset);
 }
 
 /**
