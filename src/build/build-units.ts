@@ -9,6 +9,7 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import type { CompileCommand } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
@@ -18,7 +19,6 @@ import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
-import { sourceLineFlags } from './source-lines.ts';
 import { refuseOddPath } from './source-tree.ts';
 import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
@@ -49,6 +49,8 @@ export interface BuiltUnit {
   readonly pre: Uint8Array;
   /** The patched source, compiled as `pre`. */
   readonly post: Uint8Array;
+  /** Types of both sides that lie in memory otherwise after the patch. */
+  readonly layouts: readonly LayoutPair[];
 }
 
 export interface BuiltUnits {
@@ -133,9 +135,9 @@ async function makeDirectory(parent: string, name: string): Promise<string> {
 
 /** The three objects of each unit, in this order. */
 const variants = [
-  { name: 'pre-plain', side: 'pre', hasLines: true },
-  { name: 'pre', side: 'pre', hasLines: false },
-  { name: 'post', side: 'post', hasLines: false },
+  { name: 'pre-plain', side: 'pre', isPlain: true },
+  { name: 'pre', side: 'pre', isPlain: false },
+  { name: 'post', side: 'post', isPlain: false },
 ] as const;
 
 async function compileUnits(
@@ -146,19 +148,20 @@ async function compileUnits(
   const { tree, jobs, onProgress, signal } = options;
   const outputs = await makeDirectory(options.workDir, 'units');
   const tasks = affected.flatMap((unit) => variants.map((variant) => ({ unit, variant })));
+  const pool: LayoutPool = new Map();
   let done = 0;
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
     const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
     await mkdir(path.dirname(output), { recursive: true });
     const root = variant.side === 'post' ? mirror : tree.source;
-    const { side, hasLines } = variant;
-    const flags = hasLines ? sourceLineFlags(tree) : sectionFlags;
-    const build = { command: unit.command, root, side, flags, hasLines, output };
+    const { side, isPlain } = variant;
+    const kind = isPlain ? { flags: [], types: undefined } : { flags: sectionFlags, types: pool };
+    const build = { command: unit.command, root, side, output, ...kind };
     const object = await compileUnit(tree, build, signal);
     if (variant.side === 'post') checkPatchedFiles(unit, object, tree.source, mirror);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
-    return object.bytes;
+    return object;
   });
   return affected.map((unit, index): BuiltUnit => {
     const [prePlain, pre, post] = objects.slice(index * variants.length, (index + 1) * variants.length);
@@ -166,7 +169,15 @@ async function compileUnits(
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
     const target = unit.command.module ?? 'vmlinux';
-    return { path: unit.command.object, source: unit.source, target, prePlain, pre, post };
+    return {
+      path: unit.command.object,
+      source: unit.source,
+      target,
+      prePlain: prePlain.bytes,
+      pre: pre.bytes,
+      post: post.bytes,
+      layouts: differingLayouts(pre.types, post.types),
+    };
   });
 }
 

@@ -1,10 +1,11 @@
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, MissingError } from '../diagnostics/error.ts';
+import type { LayoutPool, TypeLayouts } from '../elf/type-layouts.ts';
 import { run } from '../process/run.ts';
 import { type CompileCommand, replayCommands } from './compile-command.ts';
+import { debugFlags, keepSourceLines, takeTypes } from './debug-information.ts';
 import { inCleanEnvironment } from './kbuild.ts';
-import { keepSourceLines } from './source-lines.ts';
 import type { PreparedTree } from './tree.ts';
 
 /** One object to make. */
@@ -15,8 +16,8 @@ export interface UnitBuild {
   /** `pre` compiles what the distributor compiled, `post` what the patch made of it. */
   readonly side: 'pre' | 'post';
   readonly flags: readonly string[];
-  /** Compiled with `sourceLineFlags`, of which only the lines are kept. */
-  readonly hasLines: boolean;
+  /** Where the layouts of its types go; undefined if these are not wanted: then its source lines stay in the object. */
+  readonly types: LayoutPool | undefined;
   /** The object's path without `.o`; the list of dependencies goes beside it. */
   readonly output: string;
 }
@@ -25,9 +26,12 @@ export interface UnitObject {
   readonly bytes: Uint8Array;
   /** Real paths of all files that the compiler read. */
   readonly dependencies: ReadonlySet<string>;
+  /** Empty if they were not wanted. */
+  readonly types: TypeLayouts;
 }
 
 const MESSAGE_LINES = 20;
+const NO_TYPES: TypeLayouts = new Map();
 
 /** A function or an object in a section of its own: what differencing needs. */
 export const sectionFlags = ['-ffunction-sections', '-fdata-sections'] as const;
@@ -47,7 +51,7 @@ export async function compileUnit(
     output,
     dependencies: list,
     root: build.root,
-    flags: build.flags,
+    flags: [...build.flags, ...debugFlags(tree, build.root, build.types === undefined ? 'lines' : 'types')],
   });
   for (const command of commands) {
     const result = await run(inCleanEnvironment(command), {
@@ -57,9 +61,10 @@ export async function compileUnit(
     });
     if (result.exitCode !== 0) throw compileFailure(build, result.stderr, result.exitCode);
   }
-  if (build.hasLines) await keepSourceLines(output, signal);
+  const types = build.types === undefined ? NO_TYPES : await takeTypes(output, build.types, signal);
+  if (build.types === undefined) await keepSourceLines(output, signal);
   const dependencies = await readDependencies(list, tree.buildDir);
-  return { bytes: await readFile(output), dependencies };
+  return { bytes: await readFile(output), dependencies, types };
 }
 
 /** The compiler's own words, with the paths that the author knows. */

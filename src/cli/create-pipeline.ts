@@ -14,6 +14,7 @@ import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error
 import type { Diagnostic } from '../diff/diagnostic.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
+import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
 import type { Replacement } from '../diff/replacement.ts';
 import { isEmptyChange } from '../diff/unit-change.ts';
 import { readObject } from '../elf/read-object.ts';
@@ -130,9 +131,13 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   const compared = units.map((unit) => {
     const pre = readObject(unit.pre, unit.path);
     const post = readObject(unit.post, unit.path);
-    return { unit, pre, post, change: diffUnit(pre, post) };
+    return { unit, pre, post, change: diffUnit(pre, post, unit.layouts) };
   });
-  const diagnostics = compared.flatMap(({ change }) => change.diagnostics);
+  // What speaks against a type of a header is the same for all units that include it.
+  const all = patchDiagnostics(compared.map(({ change }) => change));
+  const diagnostics = [
+    ...new Map(all.toReversed().map((each) => [each.message, each])).values(),
+  ].toReversed();
   refuse(diagnostics.filter(({ severity }) => severity === 'error'));
   const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
   const changed = compared.filter(({ change }) => !isEmptyChange(change));

@@ -6,12 +6,15 @@
  * shows where it has an effect and nowhere else (the method of Ksplice: Arnold and Kaashoek, EuroSys 2009).
  */
 import type { ObjectFile } from '../elf/model.ts';
+import type { LayoutPair } from '../elf/type-layouts.ts';
 import type { Comparison } from './compare-items.ts';
 import { correlate } from './correlate.ts';
 import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import { exportChanges } from './export-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { tableChanges } from './table-changes.ts';
+import { typeChanges } from './type-changes.ts';
 import type { UnitChange } from './unit-change.ts';
 import { readSide, type UnitSide } from './unit-side.ts';
 
@@ -36,30 +39,21 @@ function unknownSections(side: UnitSide): Diagnostic[] {
       severity: 'error',
       message: `${object.path}: section ${section.name} is not known, and may be a table that the kernel acts on`,
       location: { unit: object.path, section: section.name },
+      hint: 'please report it: what the section means has to be understood before a unit that has it can be updated',
     }));
-}
-
-/** A patch whose only effect is on what has run already would be an update without effect. */
-function raiseLoneInit(diagnostics: readonly Diagnostic[], nothingElse: boolean): readonly Diagnostic[] {
-  if (!nothingElse) return diagnostics;
-  return diagnostics.map((each) =>
-    each.code === 'init_code_changed' || each.code === 'init_data_changed'
-      ? { ...each, severity: 'error' as const }
-      : each,
-  );
 }
 
 /**
  * Finds what a patch changes in a unit.
  * @param pre sectioned object of the original source
  * @param post sectioned object of the patched source, same compiler and flags
+ * @param layouts types of both that lie in memory otherwise; they count where there is code to replace
  * @returns all changes and all reasons to refuse; empty (`isEmptyChange`) if the objects mean the same
  * @throws FormatError if a special section has another layout than expected
  */
-export function diffUnit(pre: ObjectFile, post: ObjectFile): UnitChange {
+export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly LayoutPair[] = []): UnitChange {
   const { comparison, data } = compareUnits(pre, post);
   const functions = functionChanges(comparison);
-  const nothingElse = functions.replaced.length === 0;
   return {
     replaced: functions.replaced,
     newFunctions: functions.newFunctions,
@@ -67,15 +61,14 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile): UnitChange {
     newData: data.newData,
     copiedData: data.copiedData,
     changedData: data.changedData,
-    diagnostics: raiseLoneInit(
-      [
-        ...unknownSections(comparison.post),
-        ...tableChanges(comparison.pre.unit, comparison.post.unit),
-        ...data.diagnostics,
-        ...functions.diagnostics,
-      ],
-      nothingElse,
-    ),
+    diagnostics: [
+      ...unknownSections(comparison.post),
+      ...tableChanges(comparison.pre.unit, comparison.post.unit),
+      ...exportChanges(pre, post),
+      ...data.diagnostics,
+      ...functions.diagnostics,
+      ...(functions.replaced.length === 0 ? [] : typeChanges(post.path, layouts)),
+    ],
     unchanged: functions.unchanged,
   };
 }

@@ -8,6 +8,7 @@
  */
 import { R_X86_64_32, R_X86_64_64 } from './constants.ts';
 import { Cursor } from './cursor.ts';
+import { sleb, uleb } from './leb128.ts';
 import type { ObjectFile, Relocation, Section, SectionIndex } from './model.ts';
 
 export interface SourceLine {
@@ -33,26 +34,6 @@ const FIXED_ADVANCE_PC = 9;
 /** DW_LNE_*: extended ones, behind a zero and their length. */
 const END_SEQUENCE = 1;
 const SET_ADDRESS = 2;
-
-function uleb(cursor: Cursor, what: string): number {
-  let value = 0;
-  for (let factor = 1; ; factor *= 128) {
-    const byte = cursor.u8(what);
-    value += (byte & 0x7f) * factor;
-    if (!Number.isSafeInteger(value)) cursor.fail(`${what} is larger than 2^53`);
-    if ((byte & 0x80) === 0) return value;
-  }
-}
-
-function sleb(cursor: Cursor, what: string): number {
-  let value = 0;
-  for (let factor = 1; ; factor *= 128) {
-    const byte = cursor.u8(what);
-    value += (byte & 0x7f) * factor;
-    if (!Number.isSafeInteger(value)) cursor.fail(`${what} is larger than 2^53`);
-    if ((byte & 0x80) === 0) return (byte & 0x40) === 0 ? value : value - factor * 128;
-  }
-}
 
 interface Header {
   /** Where the program begins and ends, in the section. */
@@ -89,6 +70,12 @@ class LineReader {
       cursor.seek(header.end);
     }
     return undefined;
+  }
+
+  /** The files that the first program names, by their numbers. */
+  files(): readonly string[] {
+    const cursor = new Cursor(this.#section.data, `${this.#object.path}: ${this.#section.name}`);
+    return this.#section.size === 0 ? [] : (this.#header(cursor)?.files ?? []);
   }
 
   /** Undefined for one of another version, of which nothing is known, where the next one begins neither. */
@@ -264,4 +251,13 @@ export function sourceLineAt(
 ): SourceLine | undefined {
   const lines = object.sections.find(({ name }) => name === '.debug_line');
   return lines === undefined ? undefined : new LineReader(object, lines).find(section, offset);
+}
+
+/**
+ * The source files of an object with one compilation unit, by the numbers that DW_AT_decl_file has; empty where
+ * it does not say. Throws FormatError `malformed_object`.
+ */
+export function sourceFiles(object: ObjectFile): readonly string[] {
+  const lines = object.sections.find(({ name }) => name === '.debug_line');
+  return lines === undefined ? [] : new LineReader(object, lines).files();
 }

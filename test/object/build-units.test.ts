@@ -33,6 +33,10 @@ async function buildOne(...patches: readonly Patch[]): Promise<BuiltUnit> {
   return unit;
 }
 
+function debugSections(object: Uint8Array): readonly string[] {
+  return sectionNames(object).filter((name) => name.includes('debug'));
+}
+
 function sectionNames(object: Uint8Array): readonly string[] {
   return readObject(object, 'x.o').sections.map((section) => section.name);
 }
@@ -70,6 +74,33 @@ describe('the objects of a unit', () => {
     expect(Buffer.from(unit.post).equals(unit.pre)).toBe(true);
     expect(Buffer.from(unit.post).includes('fs/pipe.c\0')).toBe(true);
     expect(Buffer.from(unit.post).includes(fixture.directory)).toBe(false);
+  });
+
+  it('have no debug information but source lines, and come with the types whose layout differs', async () => {
+    const unit = await buildOne(
+      await patchOf(fixture, [
+        ['fs/pipe.c', '/* A comment of one line. */', 'struct odd { char a; int b; };'],
+        ['fs/pipe.c', 'return 0;', 'return ((struct odd *)(long)x)->b;'],
+      ]),
+    );
+    expect(debugSections(unit.prePlain)).toEqual(expect.arrayContaining(['.debug_line']));
+    expect(debugSections(unit.prePlain).filter((name) => !/\.debug_line(_str)?$/.test(name))).toEqual([]);
+    expect(debugSections(unit.pre)).toEqual([]);
+    expect(debugSections(unit.post)).toEqual([]);
+    // A type that is new has no objects yet.
+    expect(unit.layouts).toEqual([]);
+
+    const { units } = await build(
+      await patchOf(fixture, [['include/linux/wide.h', '\tint a;', '\tlong first;\n\tint a;']]),
+    );
+    const [pair] = units.flatMap(({ layouts }) => layouts);
+    expect(pair).toMatchObject({
+      name: 'struct pair',
+      pre: [{ file: 'include/linux/wide.h', line: 1, size: 4 }],
+      post: [
+        { file: 'include/linux/wide.h', line: 1, size: 16, members: [{ path: 'first' }, { path: 'a' }] },
+      ],
+    });
   });
 
   it('have the code that kbuild itself makes', async () => {

@@ -11,7 +11,6 @@ import { locateUnits } from '../../../src/build/locate-units.ts';
 import { completeMirror } from '../../../src/build/mirror-tree.ts';
 import { applyPatches } from '../../../src/build/patch/apply-patch.ts';
 import { parsePatch } from '../../../src/build/patch/parse-patch.ts';
-import { sourceLineFlags } from '../../../src/build/source-lines.ts';
 import { prepareTree } from '../../../src/build/tree.ts';
 import { debianSources } from '../../../src/debian/debian-sources.ts';
 import { readUpdate } from '../../../src/update/read-update.ts';
@@ -39,10 +38,8 @@ async function unitOfNextRelease(): Promise<Uint8Array> {
     const output = join(folder, 'units', FIXED_SOURCE.replace(/\.c$/, ''));
     await mkdir(dirname(output), { recursive: true });
     const { command } = place;
-    // As the unit of an update is: with source lines, whose paths begin at the tree's root.
-    const flags = sourceLineFlags({ ...tree, source: mirror });
-    return (await compileUnit(tree, { command, root: mirror, side: 'post', flags, hasLines: true, output }))
-      .bytes;
+    const build = { command, root: mirror, side: 'post', flags: [], types: undefined, output } as const;
+    return (await compileUnit(tree, build)).bytes;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

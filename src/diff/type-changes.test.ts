@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import type { LayoutPair, MemberLayout, TypeLayout } from '../elf/type-layouts.ts';
+import { typeChanges } from './type-changes.ts';
+
+function member(path: string, byte: number, bytes: number, kind = 'number', text = 'int'): MemberLayout {
+  return { path, bitOffset: byte * 8, bitSize: bytes * 8, kind, text };
+}
+
+function layout(name: string, size: number, members: readonly MemberLayout[]): TypeLayout {
+  return { name, file: 'net/peer.h', line: 12, size, members, enumerators: [] };
+}
+
+function pair(pre: TypeLayout, post: TypeLayout): LayoutPair {
+  return { name: pre.name, pre: [pre], post: [post] };
+}
+
+function states(names: readonly string[]): TypeLayout {
+  const enumerators = names.map((name, value) => ({ name, value }));
+  return { ...layout('enum state', 4, []), enumerators };
+}
+
+const peer = layout('struct peer', 16, [
+  member('id', 0, 4),
+  member('next', 8, 8, 'pointer', 'struct peer *'),
+]);
+
+describe('typeChanges', () => {
+  it('names type, place, member and both offsets', () => {
+    const post = layout('struct peer', 24, [
+      member('id', 0, 4),
+      member('flags', 8, 8, 'number', 'u64'),
+      member('next', 16, 8, 'pointer', 'struct peer *'),
+    ]);
+    expect(typeChanges('net/peer.o', [pair(peer, post)])).toEqual([
+      {
+        code: 'type_layout_changed',
+        severity: 'error',
+        message:
+          'net/peer.h:12: struct peer: the layout changes: flags (u64) is new, at byte 8; ' +
+          'next is at byte 16, before at byte 8; size 24 bytes, before 16',
+        location: { unit: 'net/peer.o', symbol: 'struct peer' },
+        hint: expect.stringContaining('leave the type as it is'),
+      },
+    ]);
+  });
+
+  it.each([
+    ['fills a hole', [...peer.members, member('more', 4, 4)], 'more (int) is new, at byte 4'],
+    ['is gone', peer.members.slice(1), 'id (int) is gone, before at byte 0'],
+    ['is wider', [member('id', 0, 8), ...peer.members.slice(1)], 'id has 8 bytes, before 4 bytes'],
+    [
+      'is another kind',
+      [member('id', 0, 4, 'float', 'float'), ...peer.members.slice(1)],
+      'id is float, before int',
+    ],
+    [
+      'is a bit-field now',
+      [{ ...member('id', 0, 4), bitSize: 3, bitOffset: 5 }, ...peer.members.slice(1)],
+      'id has 3 bits, before 4 bytes; id is at byte 0, bit 5, before at byte 0',
+    ],
+  ])('refuses a member that %s, though the size is the same', (_, members, words) => {
+    const [found] = typeChanges('x.o', [pair(peer, layout('struct peer', 16, members))]);
+    expect(found).toMatchObject({ severity: 'error' });
+    expect(found?.message).toContain(words);
+  });
+
+  it('tells of the type that changes, not of those that hold it', () => {
+    const bigger = layout('struct peer', 24, [...peer.members, member('age', 16, 8)]);
+    const hold = (size: number, at: number): TypeLayout =>
+      layout('struct table', at + 4, [member('peers', 0, size, 'struct peer[2]'), member('count', at, 4)]);
+    const found = typeChanges('x.o', [pair(hold(32, 32), hold(48, 48)), pair(peer, bigger)]);
+    expect(found.map(({ location }) => location?.symbol)).toEqual(['struct peer']);
+    // With a change of its own it is told, too.
+    const own = layout('struct table', 56, [...hold(48, 48).members, member('limit', 52, 4)]);
+    expect(typeChanges('x.o', [pair(hold(32, 32), own), pair(peer, bigger)])).toHaveLength(2);
+  });
+
+  it('tells of a structure that moves while nothing in it changes', () => {
+    const swapped = layout('struct peer', 16, [
+      member('next', 0, 8, 'pointer', 'struct peer *'),
+      member('id', 8, 4),
+    ]);
+    const [found] = typeChanges('x.o', [pair(peer, swapped)]);
+    expect(found?.message).toContain(
+      'next is at byte 0, before at byte 8; id is at byte 8, before at byte 0',
+    );
+  });
+
+  it('warns of a member that has another name and lies at the same place', () => {
+    const renamed = layout('struct peer', 16, [member('key', 0, 4), ...peer.members.slice(1)]);
+    expect(typeChanges('x.o', [pair(peer, renamed)])).toMatchObject([
+      { code: 'member_renamed', severity: 'warning', message: expect.stringContaining('key was id') },
+    ]);
+  });
+
+  it('shows four differences and counts the others', () => {
+    const many = Array.from({ length: 7 }, (_, i) => member(`m${i}`, 16 + i * 4, 4));
+    const [found] = typeChanges('x.o', [pair(peer, layout('struct peer', 44, [...peer.members, ...many]))]);
+    expect(found?.message).toContain('m3 (int) is new, at byte 28; and 4 more');
+  });
+
+  it('warns of values of an enumeration, and not of one that is only longer', () => {
+    const before = states(['IDLE', 'BUSY']);
+    expect(typeChanges('x.o', [pair(before, states(['IDLE', 'BUSY', 'DEAD']))])).toEqual([]);
+    expect(typeChanges('x.o', [pair(before, states(['IDLE', 'NEW', 'BUSY']))])).toMatchObject([
+      {
+        code: 'enum_value_changed',
+        severity: 'warning',
+        message: expect.stringContaining('BUSY is 2, before 1'),
+      },
+    ]);
+  });
+
+  it('refuses what it cannot tell apart: two types of one name', () => {
+    const other = layout('struct peer', 4, [member('x', 0, 4)]);
+    const wider = layout('struct peer', 8, [member('x', 0, 8)]);
+    const found = typeChanges('x.o', [{ name: 'struct peer', pre: [peer, other], post: [wider] }]);
+    expect(found).toMatchObject([{ severity: 'error', message: expect.stringContaining('several types') }]);
+  });
+});

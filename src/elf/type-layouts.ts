@@ -1,0 +1,234 @@
+/**
+ * How the types of a unit lie in memory, from its debug information: structures, unions and enumerations with a name.
+ *
+ * A structure without a name that is part of another is taken apart into members of that one, since that is how it is
+ * laid out and how it is written (`sk.__sk_common.skc_daddr` and `sk.skc_daddr` alike). A pointer is a pointer, whatever
+ * it points to: what lies there is a type of its own.
+ */
+import { type DebugEntry, readDebugEntries, TAG } from './debug-entries.ts';
+import { sourceFiles } from './line-table.ts';
+import type { ObjectFile } from './model.ts';
+
+export interface MemberLayout {
+  /** `flags`, or with the names of what it lies in: `u.ports.source`. */
+  readonly path: string;
+  /** From the start of the type. */
+  readonly bitOffset: number;
+  /** Undefined for an array without a length. */
+  readonly bitSize: number | undefined;
+  /** What decides how its bits are read: `number`, `pointer`, `struct list_head`, `number[16]`. */
+  readonly kind: string;
+  /** As the source has it, more or less: `u32`, `struct sock *`. */
+  readonly text: string;
+}
+
+export interface TypeLayout {
+  /** `struct sock`, `union tcp_md5_addr`, `enum bpf_reg_type`, `typedef spinlock_t`. */
+  readonly name: string;
+  /** Where it is declared: `include/net/sock.h`. */
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  /** Bytes. */
+  readonly size: number;
+  readonly members: readonly MemberLayout[];
+  /** Of an enumeration. */
+  readonly enumerators: readonly { readonly name: string; readonly value: number }[];
+}
+
+/** Layouts by name; a name that is declared in several functions has several. */
+export type TypeLayouts = ReadonlyMap<string, readonly TypeLayout[]>;
+
+/** Equal layouts are one value, so that the types of a thousand units take the memory of one kernel's. */
+export type LayoutPool = Map<string, TypeLayout>;
+
+const FLOAT_ENCODINGS: ReadonlySet<number> = new Set([0x03, 0x04]);
+const QUALIFIERS: ReadonlySet<number> = new Set([TAG.constant, TAG.volatile, TAG.restrict, TAG.atomic]);
+const AGGREGATES: ReadonlyMap<number, string> = new Map([
+  [TAG.structure, 'struct'],
+  [TAG.union, 'union'],
+]);
+
+/** No type of a compiler is nested as deep; a file that is made to go in circles ends here. */
+const DEPTH_LIMIT = 64;
+
+/** A type with its typedefs and qualifiers taken off. */
+interface Bare {
+  readonly entry: DebugEntry | undefined;
+  /** The last typedef on the way: what a structure without a name is called. */
+  readonly alias: string | undefined;
+  /** The first: what the source calls it. */
+  readonly called: string | undefined;
+}
+
+interface Shape {
+  readonly kind: string;
+  readonly text: string;
+  /** Bytes; undefined for an array without a length. */
+  readonly size: number | undefined;
+}
+
+class LayoutReader {
+  readonly #entries = new Map<number, DebugEntry>();
+  readonly #files: readonly string[];
+  readonly #pool: LayoutPool;
+  readonly #layouts = new Map<string, TypeLayout[]>();
+
+  constructor(entries: readonly DebugEntry[], files: readonly string[], pool: LayoutPool) {
+    this.#files = files;
+    this.#pool = pool;
+    this.#index(entries);
+  }
+
+  read(): TypeLayouts {
+    for (const entry of this.#entries.values()) {
+      if (entry.tag === TAG.typedef) {
+        const { entry: target } = this.#bare(entry.type);
+        if (target !== undefined && target.name === undefined)
+          this.#add(`typedef ${entry.name}`, target, entry);
+      } else if (entry.tag === TAG.enumeration) {
+        const name = entry.name ?? entry.children[0]?.name;
+        if (name !== undefined) this.#add(`enum ${name}`, entry, entry);
+      } else {
+        const word = AGGREGATES.get(entry.tag);
+        if (word !== undefined && entry.name !== undefined) this.#add(`${word} ${entry.name}`, entry, entry);
+      }
+    }
+    return this.#layouts;
+  }
+
+  #index(entries: readonly DebugEntry[]): void {
+    for (const entry of entries) {
+      this.#entries.set(entry.offset, entry);
+      this.#index(entry.children);
+    }
+  }
+
+  #add(name: string, entry: DebugEntry, declared: DebugEntry): void {
+    const isType = AGGREGATES.has(entry.tag) || entry.tag === TAG.enumeration;
+    if (!isType || entry.isDeclaration || entry.byteSize === undefined) return;
+    const enumerators = entry.children
+      .filter(({ tag }) => tag === TAG.enumerator)
+      .map((each) => ({ name: each.name ?? '', value: each.constant ?? 0 }));
+    const members = this.#members(entry, '', 0);
+    const content = JSON.stringify([
+      name,
+      entry.byteSize,
+      members.map(({ path, bitOffset, bitSize, kind }) => [path, bitOffset, bitSize, kind]),
+      enumerators,
+    ]);
+    const layout = this.#pool.get(content) ?? {
+      name,
+      file: declared.file === undefined ? undefined : this.#files[declared.file],
+      line: declared.line,
+      size: entry.byteSize,
+      members,
+      enumerators,
+    };
+    this.#pool.set(content, layout);
+    const known = this.#layouts.get(name) ?? [];
+    if (!known.includes(layout)) this.#layouts.set(name, [...known, layout]);
+  }
+
+  #members(type: DebugEntry, prefix: string, base: number, depth = 0): readonly MemberLayout[] {
+    if (depth > DEPTH_LIMIT) return [];
+    return type.children
+      .filter(({ tag }) => tag === TAG.member)
+      .flatMap((member): readonly MemberLayout[] => {
+        const bitOffset = base + (member.bitOffset ?? (member.memberOffset ?? 0) * 8);
+        const nameless = this.#nameless(member.type);
+        const path = `${prefix}${member.name ?? ''}`;
+        if (nameless !== undefined && member.name === undefined)
+          return this.#members(nameless, prefix, bitOffset, depth + 1);
+        const { kind, text, size } = this.#shape(member.type);
+        const bitSize = member.bitSize ?? (size === undefined ? undefined : size * 8);
+        const whole = { path, bitOffset, bitSize, kind, text };
+        return nameless === undefined
+          ? [whole]
+          : [whole, ...this.#members(nameless, `${path}.`, bitOffset, depth + 1)];
+      });
+  }
+
+  /** The structure or union that has no name, of which something is, or is an array. */
+  #nameless(type: number | undefined, depth = 0): DebugEntry | undefined {
+    const { entry, alias } = this.#bare(type);
+    if (entry?.tag === TAG.array && depth < DEPTH_LIMIT) return this.#nameless(entry.type, depth + 1);
+    const isNameless = entry !== undefined && AGGREGATES.has(entry.tag) && entry.name === undefined;
+    return isNameless && alias === undefined ? entry : undefined;
+  }
+
+  #bare(type: number | undefined): Bare {
+    let entry = type === undefined ? undefined : this.#entries.get(type);
+    let alias: string | undefined;
+    let called: string | undefined;
+    // A chain can be no longer than there are entries; a file that is made to loop ends here.
+    for (let i = 0; i < this.#entries.size; i += 1) {
+      if (entry === undefined || (entry.tag !== TAG.typedef && !QUALIFIERS.has(entry.tag))) break;
+      if (entry.tag === TAG.typedef) {
+        alias = entry.name;
+        called ??= entry.name;
+      }
+      entry = entry.type === undefined ? undefined : this.#entries.get(entry.type);
+    }
+    return { entry, alias, called };
+  }
+
+  #shape(type: number | undefined, depth = 0): Shape {
+    const { entry, alias, called } = this.#bare(type);
+    if (entry === undefined || depth > DEPTH_LIMIT) return { kind: 'void', text: called ?? 'void', size: 0 };
+    if (entry.tag === TAG.pointer) {
+      const target = this.#shape(entry.type, depth + 1);
+      const text = called ?? `${target.text}${target.text.endsWith('*') ? '' : ' '}*`;
+      return { kind: 'pointer', text, size: entry.byteSize ?? 8 };
+    }
+    if (entry.tag === TAG.array) return this.#arrayShape(entry, depth);
+    const word = AGGREGATES.get(entry.tag);
+    if (word !== undefined) {
+      const name = entry.name === undefined ? alias : `${word} ${entry.name}`;
+      const kind = entry.name === undefined && alias !== undefined ? `typedef ${alias}` : (name ?? word);
+      return { kind, text: called ?? name ?? word, size: entry.byteSize ?? 0 };
+    }
+    if (entry.tag === TAG.subroutineType) return { kind: 'function', text: called ?? 'function', size: 0 };
+    const kind = FLOAT_ENCODINGS.has(entry.encoding ?? 0) ? 'float' : 'number';
+    const name = entry.tag === TAG.enumeration ? `enum ${entry.name ?? ''}` : entry.name;
+    return { kind, text: called ?? name ?? kind, size: entry.byteSize ?? 0 };
+  }
+
+  #arrayShape(array: DebugEntry, depth: number): Shape {
+    const element = this.#shape(array.type, depth + 1);
+    const lengths = array.children
+      .filter(({ tag }) => tag === TAG.subrange)
+      .map(({ count, upperBound }) => count ?? (upperBound === undefined ? undefined : upperBound + 1));
+    const suffix = lengths.map((length) => `[${length ?? ''}]`).join('');
+    const size = lengths.reduce<number | undefined>(
+      (bytes, length) => (bytes === undefined || length === undefined ? undefined : bytes * length),
+      element.size,
+    );
+    return { kind: `${element.kind}${suffix}`, text: `${element.text}${suffix}`, size };
+  }
+}
+
+/**
+ * The layouts of an object's types; undefined if it was compiled without debug information.
+ * Throws FormatError `malformed_object`.
+ */
+export function readTypeLayouts(object: ObjectFile, pool: LayoutPool): TypeLayouts | undefined {
+  const entries = readDebugEntries(object);
+  return entries === undefined ? undefined : new LayoutReader(entries, sourceFiles(object), pool).read();
+}
+
+/** A type of both objects that lies in memory otherwise. One layout each, unless several types have the name. */
+export interface LayoutPair {
+  readonly name: string;
+  readonly pre: readonly TypeLayout[];
+  readonly post: readonly TypeLayout[];
+}
+
+/** Both of one pool. Types that only one of them has are nobody's: they come and go with the code. */
+export function differingLayouts(pre: TypeLayouts, post: TypeLayouts): readonly LayoutPair[] {
+  return [...pre].flatMap(([name, before]): readonly LayoutPair[] => {
+    const after = post.get(name) ?? before;
+    const gone = before.filter((layout) => !after.includes(layout));
+    const come = after.filter((layout) => !before.includes(layout));
+    return gone.length === 0 || come.length === 0 ? [] : [{ name, pre: gone, post: come }];
+  });
+}
