@@ -211,6 +211,7 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	int ret;
 
 	sw->cause = KSPLICE_OK;
+	sw->failed_hook = NULL;
 	sw->nr_conflicts = 0;
 	sw->bad_name = NULL;
 	sw->tasks = 0;

@@ -7,6 +7,7 @@
  *	ID/stage	0600	preparing, applied, reversed; write applied, reversed
  *	ID/abort_cause	0400	why the last change was not made, or ok
  *	ID/conflicts	0400	who was in the way: NAME PID FUNCTION...
+ *	ID/failed_hook	0400	the hook that refused, and what it returned: NAME RESULT
  *	ID/debug	0600	0, 1: log every attempt
  *	ID/partial	0600	0, 1: `pin` passes over a module that is not loaded
  *	ID/pins		0400	MODULE BUILD-ID, or MODULE - if the kernel keeps none
@@ -43,6 +44,7 @@ static const char * const abort_names[] = {
 	[KSPLICE_OUT_OF_MEMORY]			= "out_of_memory",
 	[KSPLICE_UNEXPECTED_RUNNING_TASK]	= "unexpected_running_task",
 	[KSPLICE_TARGET_NOT_LOADED]		= "target_not_loaded",
+	[KSPLICE_CALL_FAILED]			= "call_failed",
 	[KSPLICE_UNEXPECTED]			= "unexpected",
 };
 
@@ -87,6 +89,18 @@ static ssize_t conflicts_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 	mutex_lock(&ksplice_mutex);
 	length = sysfs_emit(buf, "%s", to_entry(kobj)->conflicts);
+	mutex_unlock(&ksplice_mutex);
+	return length;
+}
+
+static ssize_t failed_hook_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct ksplice_entry *entry = to_entry(kobj);
+	ssize_t length = 0;
+
+	mutex_lock(&ksplice_mutex);
+	if (entry->failed_hook[0])
+		length = sysfs_emit(buf, "%s %d\n", entry->failed_hook, entry->hook_result);
 	mutex_unlock(&ksplice_mutex);
 	return length;
 }
@@ -162,6 +176,7 @@ static ssize_t timing_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 static struct kobj_attribute stage_attr = __ATTR(stage, 0600, stage_show, stage_store);
 static struct kobj_attribute abort_cause_attr = __ATTR(abort_cause, 0400, abort_cause_show, NULL);
 static struct kobj_attribute conflicts_attr = __ATTR(conflicts, 0400, conflicts_show, NULL);
+static struct kobj_attribute failed_hook_attr = __ATTR(failed_hook, 0400, failed_hook_show, NULL);
 static struct kobj_attribute debug_attr = __ATTR(debug, 0600, debug_show, debug_store);
 static struct kobj_attribute partial_attr = __ATTR(partial, 0600, partial_show, partial_store);
 static struct kobj_attribute pins_attr = __ATTR(pins, 0400, pins_show, NULL);
@@ -171,6 +186,7 @@ static struct attribute *entry_attrs[] = {
 	&stage_attr.attr,
 	&abort_cause_attr.attr,
 	&conflicts_attr.attr,
+	&failed_hook_attr.attr,
 	&debug_attr.attr,
 	&partial_attr.attr,
 	&pins_attr.attr,

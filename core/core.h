@@ -7,6 +7,7 @@
 #ifndef KSPLICE_CORE_H
 #define KSPLICE_CORE_H
 
+#include <linux/kallsyms.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/module.h>
@@ -40,12 +41,22 @@ enum ksplice_abort {
 	KSPLICE_OUT_OF_MEMORY,
 	KSPLICE_UNEXPECTED_RUNNING_TASK,
 	KSPLICE_TARGET_NOT_LOADED,
+	KSPLICE_CALL_FAILED,
 	KSPLICE_UNEXPECTED,
 };
 
 enum ksplice_direction {
 	KSPLICE_APPLY,
 	KSPLICE_UNDO,
+};
+
+/* Where in a change of stage hooks are called: the order of enum ksplice_hook_kind. */
+enum ksplice_moment {
+	KSPLICE_MOMENT_PRE,
+	KSPLICE_MOMENT_CHECK,
+	KSPLICE_MOMENT_SWITCHED,
+	KSPLICE_MOMENT_POST,
+	KSPLICE_MOMENT_FAIL,
 };
 
 /**
@@ -101,7 +112,7 @@ struct ksplice_site {
  * struct ksplice_switch - everything that one attempt needs, allocated before
  * @direction:	apply or undo
  * @update:	whose functions
- * @sites:	one for each function
+ * @sites:	one for each function; none for an update that has only hooks
  * @nr_sites:	number of @sites
  * @busy:	sorted by start
  * @nr_busy:	number of @busy
@@ -110,6 +121,8 @@ struct ksplice_site {
  * @conflicts:	who was in the way in the last attempt
  * @nr_conflicts: number of @conflicts, at most KSPLICE_CONFLICTS_MAX
  * @cause:	verdict of the last attempt
+ * @failed_hook: which hook refused, if @cause is call_failed
+ * @hook_result: what it returned
  * @bad_name:	function whose bytes were not as expected
  * @bad_addr:	where; never shown to user space, only to the kernel log under %pS
  * @stopped_ns:	from the first CPU inside the stop to the last byte written
@@ -129,6 +142,8 @@ struct ksplice_switch {
 	struct ksplice_conflict		*conflicts;
 	u32				nr_conflicts;
 	enum ksplice_abort		cause;
+	const struct ksplice_hook	*failed_hook;
+	int				hook_result;
 	const char			*bad_name;
 	unsigned long			bad_addr;
 	u64				stopped_ns;
@@ -166,6 +181,8 @@ struct ksplice_pin {
  * @update:	NULL until the module has registered
  * @pins:	held from `pin` to `forget`
  * @conflicts:	text of the file of that name, PAGE_SIZE
+ * @failed_hook: name of the hook that refused the last change of stage, or empty
+ * @hook_result: what it returned
  * @attempts:	how many the last change of stage took
  * @stopped_ns: see ksplice_switch
  * @call_ns:	see ksplice_switch
@@ -188,6 +205,8 @@ struct ksplice_entry {
 	const struct ksplice_update	*update;
 	struct list_head		pins;
 	char				*conflicts;
+	char				failed_hook[KSYM_NAME_LEN];
+	int				hook_result;
 	u32				attempts;
 	u64				stopped_ns;
 	u64				call_ns;
@@ -213,6 +232,12 @@ struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_update *update,
 					    enum ksplice_direction direction);
 void ksplice_switch_free(struct ksplice_switch *sw);
 enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw);
+
+/* hooks.c */
+bool ksplice_ask_hooks(struct ksplice_switch *sw, enum ksplice_moment moment);
+void ksplice_tell_hooks(const struct ksplice_switch *sw, enum ksplice_moment moment);
+const char *ksplice_check_hook(const struct ksplice_update *update,
+			       const struct ksplice_hook *hook);
 
 /* stop.c */
 int ksplice_stop_all(struct ksplice_switch *sw);

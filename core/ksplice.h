@@ -15,7 +15,7 @@
 
 struct module;
 
-#define KSPLICE_INTERFACE	1
+#define KSPLICE_INTERFACE	2
 #define KSPLICE_ID_MAX		32
 
 /* The range is entered at its start by calls: a word that equals the start is
@@ -67,12 +67,43 @@ struct ksplice_function {
 	u32				reserved;
 };
 
+/* When a hook is called (hooks.c); include/ksplice-patch.h makes them. */
+enum ksplice_hook_kind {
+	KSPLICE_HOOK_PRE_APPLY,
+	KSPLICE_HOOK_CHECK_APPLY,
+	KSPLICE_HOOK_APPLY,
+	KSPLICE_HOOK_POST_APPLY,
+	KSPLICE_HOOK_FAIL_APPLY,
+	KSPLICE_HOOK_PRE_REVERSE,
+	KSPLICE_HOOK_CHECK_REVERSE,
+	KSPLICE_HOOK_REVERSE,
+	KSPLICE_HOOK_POST_REVERSE,
+	KSPLICE_HOOK_FAIL_REVERSE,
+	KSPLICE_HOOK_KINDS,
+};
+
+/**
+ * struct ksplice_hook - a function of the update's author
+ * @kind:	enum ksplice_hook_kind; pre and check ones return int, the others
+ *		nothing; none takes arguments
+ * @name:	for people
+ * @function:	in the update module's text
+ */
+struct ksplice_hook {
+	u32		kind;
+	u32		reserved;
+	const char	*name;
+	unsigned long	function;
+};
+
 /**
  * struct ksplice_update - what an update module hands to the core
  * @owner:	the module; its text is what must be idle before an undo
  * @id:		the update's name, as in /sys/kernel/ksplice/ID
  * @functions:	what is replaced
- * @nr_functions: at least 1
+ * @hooks:	in the order in which those of one kind are called
+ * @nr_functions: 0 only if there are hooks
+ * @nr_hooks:	number of @hooks
  * @interface:	KSPLICE_INTERFACE
  * @flags:	KSPLICE_UPDATE_*
  */
@@ -80,7 +111,9 @@ struct ksplice_update {
 	struct module			*owner;
 	const char			*id;
 	const struct ksplice_function	*functions;
+	const struct ksplice_hook	*hooks;
 	u32				nr_functions;
+	u32				nr_hooks;
 	u32				interface;
 	u32				flags;
 };
@@ -89,6 +122,8 @@ struct ksplice_update {
 extern const char ksplice_update_id[];
 extern const struct ksplice_function ksplice_update_functions[];
 extern const u32 ksplice_update_nr_functions;
+extern const struct ksplice_hook ksplice_update_hooks[];
+extern const u32 ksplice_update_nr_hooks;
 extern const u32 ksplice_update_flags;
 
 int ksplice_register(const struct ksplice_update *update);

@@ -94,6 +94,8 @@ static struct page *ksplice_text_page(unsigned long addr)
  *
  * A site that straddles two pages gets both, next to each other in the alias.
  *
+ * An update that has only hooks has no site, and nothing is mapped.
+ *
  * Return: 0, -ENOMEM, or -EFAULT if an alias does not show the site's bytes.
  */
 int ksplice_map_sites(struct ksplice_switch *sw)
@@ -102,6 +104,8 @@ int ksplice_map_sites(struct ksplice_switch *sw)
 	u32 i, j, count = 0;
 	int ret = 0;
 
+	if (!sw->nr_sites)
+		return 0;
 	pages = kcalloc(2 * sw->nr_sites, sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return -ENOMEM;

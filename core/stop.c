@@ -18,7 +18,8 @@
  * The same holds backwards for undo: after the last acknowledgment no NMI can
  * still be in the new code.
  *
- * From the check of the bytes to the last byte written nothing is called,
+ * Hooks that check are called before the check of the bytes, those that belong to
+ * the switch after the last byte.  In between nothing is called,
  * allocated, printed or locked: whatever is called could be what is being
  * replaced.  The point of no return is the first INT3; nothing can fail after it.
  */
@@ -167,7 +168,8 @@ static void ksplice_lead(struct ksplice_stop *stop)
 	/* Pairs with ksplice_stop_cpu(): what the others found, before the verdict. */
 	smp_mb();
 	ksplice_check_tasks(sw);
-	if (sw->cause != KSPLICE_OK || !ksplice_bytes_as_expected(sw)) {
+	if (sw->cause != KSPLICE_OK || !ksplice_ask_hooks(sw, KSPLICE_MOMENT_CHECK) ||
+	    !ksplice_bytes_as_expected(sw)) {
 		/* Pairs with ksplice_follow(). */
 		smp_store_release(&stop->phase, KSPLICE_ABORTED);
 		return;
@@ -187,6 +189,11 @@ static void ksplice_lead(struct ksplice_stop *stop)
 	ksplice_enter_phase(stop, KSPLICE_STEP_FIRST);
 	ksplice_poke_end();
 	sw->stopped_ns = ktime_get_mono_fast_ns() - stop->start_ns;
+
+	/* The others have left ksplice_follow(), and wait in multi_cpu_stop(), with
+	 * interrupts off, for this CPU to return.
+	 */
+	ksplice_tell_hooks(sw, KSPLICE_MOMENT_SWITCHED);
 }
 
 /* Runs on every online CPU, interrupts off. */

@@ -278,6 +278,17 @@ static void ksplice_commit(struct ksplice_entry *entry, struct ksplice_switch *s
 		  sw->stopped_ns / 1000, entry->attempts);
 }
 
+static void ksplice_note_failed_hook(struct ksplice_entry *entry, const struct ksplice_switch *sw)
+{
+	entry->failed_hook[0] = 0;
+	entry->hook_result = 0;
+	if (sw->cause != KSPLICE_CALL_FAILED)
+		return;
+	strscpy(entry->failed_hook, sw->failed_hook->name, sizeof(entry->failed_hook));
+	entry->hook_result = sw->hook_result;
+	pr_warn("%s: hook %s returned %d\n", entry->id, entry->failed_hook, entry->hook_result);
+}
+
 /**
  * ksplice_change_stage() - apply or reverse
  * @entry:	pinned by the caller's sysfs access
@@ -301,6 +312,8 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 		return -EINVAL;
 	entry->cause = KSPLICE_UNEXPECTED;
 	entry->conflicts[0] = 0;
+	entry->failed_hook[0] = 0;
+	entry->hook_result = 0;
 	/* No hibernation image is being written or read, no shutdown under way. */
 	if (system_state != SYSTEM_RUNNING)
 		return -EAGAIN;
@@ -329,16 +342,23 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 
 	entry->switching = true;
 	mutex_unlock(&ksplice_mutex);
-	ksplice_run_attempts(entry, sw);
+	if (ksplice_ask_hooks(sw, KSPLICE_MOMENT_PRE))
+		ksplice_run_attempts(entry, sw);
+
+	/* The stage is told before hooks are called that may take their time. */
+	mutex_lock(&ksplice_mutex);
+	entry->cause = sw->cause;
+	ksplice_print_conflicts(entry, sw);
+	ksplice_note_failed_hook(entry, sw);
+	if (sw->cause == KSPLICE_OK)
+		ksplice_commit(entry, sw);
+	mutex_unlock(&ksplice_mutex);
+
+	ksplice_tell_hooks(sw, sw->cause == KSPLICE_OK ? KSPLICE_MOMENT_POST : KSPLICE_MOMENT_FAIL);
 	if (!apply && sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))
 		ksplice_wait_for_users();
 	mutex_lock(&ksplice_mutex);
 	entry->switching = false;
-
-	entry->cause = sw->cause;
-	ksplice_print_conflicts(entry, sw);
-	if (sw->cause == KSPLICE_OK)
-		ksplice_commit(entry, sw);
 	/* A resident update keeps its reference: see KSPLICE_UPDATE_RESIDENT. */
 	if (apply ? sw->cause != KSPLICE_OK :
 		    sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))

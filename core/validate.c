@@ -151,10 +151,19 @@ int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *u
 	const char *why;
 	u32 i;
 
-	if (update->interface != KSPLICE_INTERFACE || !update->nr_functions) {
-		pr_err("%s: interface %u with %u functions, expected interface %u\n",
-		       entry->id, update->interface, update->nr_functions, KSPLICE_INTERFACE);
+	if (update->interface != KSPLICE_INTERFACE ||
+	    (!update->nr_functions && !update->nr_hooks)) {
+		pr_err("%s: interface %u with %u functions and %u hooks, expected interface %u\n",
+		       entry->id, update->interface, update->nr_functions, update->nr_hooks,
+		       KSPLICE_INTERFACE);
 		return -EINVAL;
+	}
+	for (i = 0; i < update->nr_hooks; i++) {
+		why = ksplice_check_hook(update, &update->hooks[i]);
+		if (why) {
+			pr_err("%s: %s: %s\n", entry->id, update->hooks[i].name, why);
+			return -EINVAL;
+		}
 	}
 	for (i = 0; i < update->nr_functions; i++) {
 		const struct ksplice_function *function = &update->functions[i];

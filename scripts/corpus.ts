@@ -1,6 +1,6 @@
 /**
- * `npm run corpus`: a whole update of Debian's kernel, taken apart into the changes of its C files, each made into an
- * update by itself; and docs/coverage.md, which says what came of them.
+ * `npm run corpus`: a whole update of Debian's kernel, taken apart into the changes of its C files. Each is made into
+ * an update by itself, checked, applied in a guest and undone; docs/coverage.md says what came of them.
  *
  * Nobody chose these patches for us, so they show what ours cannot do. Everything is kept in the cache, under `corpus/`:
  * for each file its patch, its update, and what the program said.
@@ -9,21 +9,27 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import path from 'node:path';
-import { mapLimited } from '../src/build/map-limited.ts';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianDiff } from '../src/debian/debian-diff.ts';
-import { debianSources } from '../src/debian/debian-sources.ts';
-import { formatDuration } from '../src/report/format.ts';
+import { type DebianKernel, debianSources } from '../src/debian/debian-sources.ts';
+import { counted } from '../src/report/format.ts';
+import { LostVmError } from '../test/support/vm/lost-vm-error.ts';
 import { reportError } from './command-line.ts';
+import { ApplyGuest } from './corpus/apply-guest.ts';
+import { applyStage } from './corpus/apply-stage.ts';
+import { checkStage } from './corpus/check-stage.ts';
 import { measuredPart, replaceMeasured } from './corpus/coverage-page.ts';
 import { createStage } from './corpus/create-stage.ts';
-import { freezeTool } from './corpus/frozen-tool.ts';
+import { type FrozenTool, freezeTool } from './corpus/frozen-tool.ts';
+import { GuestPool } from './corpus/guest-pool.ts';
 import { findMembers, type Member } from './corpus/members.ts';
-import { type CorpusOptions, parseOptions, USAGE } from './corpus/options.ts';
+import { moduleTree } from './corpus/module-tree.ts';
+import { type CorpusOptions, parseOptions, STAGE_NAMES, USAGE } from './corpus/options.ts';
 import { type FilePatch, splitReleaseDiff } from './corpus/release-patches.ts';
-import { type MemberRecords, recallMember, runMember, type StageReport } from './corpus/run-member.ts';
-import { outcomeOf, type Stage, type StageContext } from './corpus/stage.ts';
-import { type StageSummary, summarize, summaryText } from './corpus/summary.ts';
+import { nextStage } from './corpus/run-member.ts';
+import { recallMembers, runStages } from './corpus/run-stages.ts';
+import type { Stage, StageContext } from './corpus/stage.ts';
+import { type MemberResult, type StageSummary, summarize, summaryText } from './corpus/summary.ts';
 import { prepareDebianTree } from './kbuild/debian-tree.ts';
 
 const RELEASE = '6.1.0-47-cloud-amd64';
@@ -31,8 +37,8 @@ const FROM = '6.1.170-3';
 const TO = '6.1.176-1';
 const PAGE = 'docs/coverage.md';
 
-/** In this order; each works on what the one before it left. */
-const STAGES: readonly Stage[] = [createStage];
+/** Updates that share a guest before it is replaced. */
+const UPDATES_IN_A_GUEST = 25;
 
 const root = path.resolve(import.meta.dirname, '..');
 
@@ -56,9 +62,12 @@ async function releaseDiff(work: string, cache: string, signal: AbortSignal): Pr
 interface Corpus {
   /** Of the checkout when the program was built: it may be worked on while the corpus runs. */
   readonly commit: string;
+  readonly tool: FrozenTool;
+  readonly kernel: DebianKernel;
   readonly patches: readonly FilePatch[];
   readonly members: readonly Member[];
-  readonly contextOf: (member: Member) => StageContext;
+  /** For each of the members. */
+  readonly contexts: readonly StageContext[];
 }
 
 async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<Corpus> {
@@ -78,47 +87,48 @@ async function openCorpus(options: CorpusOptions, signal: AbortSignal): Promise<
     ({ file }) => options.only.length === 0 || options.only.some((pattern) => pattern.test(file)),
   );
   const members = (await findMembers(tree, wanted, signal)).slice(0, options.limit);
-  const contextOf = (member: Member): StageContext => ({
+  const contexts = members.map((member) => ({
     member,
-    release: kernel.release,
+    kernel,
     tool,
     directory: path.join(work, 'files', member.patch.file),
     signal,
+  }));
+  return { commit, tool, kernel, patches, members, contexts };
+}
+
+/** Boots none before it is asked for one; all end when the run is interrupted. */
+function openGuests({ tool, kernel }: Corpus, signal: AbortSignal): GuestPool<ApplyGuest> {
+  let modules: ReturnType<typeof moduleTree> | undefined;
+  const boot = async (): Promise<ApplyGuest> => {
+    signal.throwIfAborted();
+    modules ??= moduleTree(kernel);
+    const cache = cacheDir(process.env);
+    return await ApplyGuest.boot({ kernel, cacheDir: cache, bundle: tool.argv[1], modules: await modules });
+  };
+  const guests = new GuestPool(boot, UPDATES_IN_A_GUEST);
+  signal.addEventListener('abort', () => void guests.close());
+  return guests;
+}
+
+async function runCorpus(
+  stages: readonly Stage[],
+  { contexts }: Corpus,
+  options: CorpusOptions,
+): Promise<readonly MemberResult[]> {
+  const wanted = STAGE_NAMES.filter((name) => options.stages.has(name));
+  return await runStages(stages, contexts, {
+    atOnce: new Map(wanted.map((name) => [name, name === 'apply' ? options.guests : options.jobs])),
+    again: options.again,
+    onProgress: print,
   });
-  return { commit, patches, members, contextOf };
 }
 
-/** `[  7/392] net/ipv4/tcp.c: updates made: 2 functions, 312.0 KB, 4.1 s` */
-function progressLine(done: string, file: string, { stage, record, earlier }: StageReport): string {
-  const { title } = outcomeOf(stage, record.outcome);
-  const before =
-    earlier === undefined || earlier.outcome === record.outcome ? '' : ` (before: ${earlier.outcome})`;
-  const text = record.text === '' ? '' : `: ${record.text}`;
-  return `[${done}] ${file}: ${title}${text}, ${formatDuration(record.seconds * 1000)}${before}`;
-}
-
-async function runCorpus(corpus: Corpus, options: CorpusOptions): Promise<readonly MemberRecords[]> {
-  const { members, contextOf } = corpus;
-  const total = String(members.length);
-  let ended = 0;
-  return await mapLimited(members, options.jobs, async (member) => {
-    const lines: StageReport[] = [];
-    const onStage = (report: StageReport): void => {
-      lines.push(report);
-    };
-    const records = await runMember(STAGES, contextOf(member), { again: options.again, onStage });
-    ended += 1;
-    const done = `${String(ended).padStart(total.length)}/${total}`;
-    for (const line of lines) print(progressLine(done, member.patch.file, line));
-    return records;
-  });
-}
-
-async function listCorpus({ members, contextOf }: Corpus): Promise<void> {
-  for (const member of members) {
-    const last = [...(await recallMember(STAGES, contextOf(member)))].at(-1);
+async function listCorpus(stages: readonly Stage[], { contexts }: Corpus): Promise<void> {
+  for (const { file, records } of await recallMembers(stages, contexts)) {
+    const last = [...records].at(-1);
     const known = last === undefined ? 'not done' : `${last[0]}: ${last[1].outcome}: ${last[1].text}`;
-    print(`${member.patch.file}: ${known}`);
+    print(`${file}: ${known}`);
   }
 }
 
@@ -167,14 +177,19 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
     return 0;
   }
   const corpus = await openCorpus(options, signal);
+  await using guests = openGuests(corpus, signal);
+  const stages = [createStage, checkStage, applyStage(guests)];
   if (options.list) {
-    await listCorpus(corpus);
+    await listCorpus(stages, corpus);
     return 0;
   }
-  const summary = summarize(STAGES, await runCorpus(corpus, options));
+  const results = await runCorpus(stages, corpus, options);
+  const summary = summarize(stages, results);
   process.stdout.write(`\n${summaryText(summary)}`);
   if (options.only.length === 0 && corpus.members.length < options.limit) {
-    await writePage(corpus, summary);
+    const unfinished = results.filter(({ records }) => nextStage(stages, records) !== undefined);
+    if (unfinished.length === 0) await writePage(corpus, summary);
+    else print(`${PAGE}: not written: ${counted(unfinished.length, 'file')} did not come to an end yet`);
   }
   const isBroken = summary.some(({ outcomes }) => outcomes.some(({ isBug, files }) => isBug && files > 0));
   return isBroken ? 70 : 0;
@@ -192,6 +207,10 @@ try {
   if (interruption.signal.aborted) {
     process.stderr.write('corpus: interrupted; run it again to go on\n');
     process.exitCode = 130;
+  } else if (error instanceof LostVmError) {
+    // One that did not come up: what dies later is a result.
+    process.stderr.write(`corpus: ${error.message}\ncorpus: run it again to go on\n`);
+    process.exitCode = 70;
   } else {
     process.exitCode = reportError('corpus', error);
   }

@@ -17,12 +17,14 @@ static struct ksplice_update update = {
 	.owner		= THIS_MODULE,
 	.id		= ksplice_update_id,
 	.functions	= ksplice_update_functions,
+	.hooks		= ksplice_update_hooks,
 	.interface	= KSPLICE_INTERFACE,
 };
 
 int init_module(void)
 {
 	update.nr_functions = ksplice_update_nr_functions;
+	update.nr_hooks = ksplice_update_nr_hooks;
 	update.flags = ksplice_update_flags;
 	return ksplice_register(&update);
 }

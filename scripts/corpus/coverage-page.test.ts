@@ -7,8 +7,8 @@ import { summarize, summaryText } from './summary.ts';
 const stage: Stage = {
   name: 'create',
   outcomes: [
-    { name: 'made', title: 'updates made', goesOn: true, isBug: false },
-    { name: 'refused', title: 'refused', goesOn: false, isBug: false },
+    { name: 'made', title: 'updates made', goesOn: true, isBug: false, isNamed: false },
+    { name: 'refused', title: 'refused', goesOn: false, isBug: false, isNamed: true },
   ],
   run: () => Promise.reject(new Error('not to be run')),
 };
@@ -27,7 +27,7 @@ const members = [
   record('refused', ['data', 'init']),
   record('refused', ['data']),
   record('refused', ['module']),
-].map((one) => new Map([['create', one]]));
+].map((one, at) => ({ file: `fs/${at}.c`, records: new Map([['create', one]]) }));
 
 test('files are counted by outcome, and by cause with those that have no other', () => {
   const [summary] = summarize([stage], members);
@@ -89,9 +89,37 @@ test('the measured part says where it was measured, and keeps to its cells', () 
     files: 5,
     includedFiles: 2,
   };
-  const odd = [new Map([['create', record('refused', ['a | <b>'])]])];
+  const odd = [{ file: 'fs/x.c', records: new Map([['create', record('refused', ['a | <b>'])]]) }];
   const text = measuredPart(where, summarize([stage], odd));
   expect(text).toContain('on 2026-01-02 with commit abc, on a machine.');
   expect(text).toContain('(3 units, 2 that units include)');
   expect(text).toContain('| a \\| &lt;b&gt; | 1 | 1 |');
+});
+
+test('files that are to be named stand below the table, with what was said of them, in lines that can be read', () => {
+  const where = {
+    date: '2026-01-02',
+    commit: 'abc',
+    machine: 'a machine',
+    release: '6.1.0',
+    from: '1',
+    to: '2',
+    changedFiles: 9,
+    files: 5,
+    includedFiles: 2,
+  };
+  const said = [
+    ['fs/a.c', 'refused', 'No such device'],
+    ['fs/b.c', 'made', 'good'],
+    ['fs/c.c', 'refused', 'a_word '.repeat(30).trim()],
+    ['fs/d.c', 'refused', 'No such device'],
+  ] as const;
+  const some = said.map(([file, outcome, text]) => ({
+    file,
+    records: new Map([['create', { ...record(outcome, []), text }]]),
+  }));
+  const text = measuredPart(where, summarize([stage], some));
+  expect(text).toContain('**refused:**\n\n- `fs/a.c`, `fs/d.c`: No such device\n- `fs/c.c`: a_word');
+  expect(text).not.toContain('fs/b.c');
+  expect(Math.max(...text.split('\n').map(({ length }) => length))).toBeLessThanOrEqual(120);
 });

@@ -2,7 +2,7 @@
  * The part of docs/coverage.md that is measured. It stands between two comments; all around it is written by hand and
  * left alone.
  */
-import { numbersText, type StageSummary } from './summary.ts';
+import { numbersText, type OutcomeCount, type StageSummary } from './summary.ts';
 
 const BEGIN = '<!-- corpus: begin. What follows is written by `npm run corpus`. -->';
 const END = '<!-- corpus: end -->';
@@ -63,7 +63,33 @@ function stageTable(stage: StageSummary): readonly string[] {
     ...rows,
     ...(numbersText(stage).length === 0 ? [] : ['']),
     ...numbersText(stage).map((text) => `- ${text}`),
+    ...stage.outcomes.flatMap(namedFiles),
   ];
+}
+
+/** Below the table, since a list of files has no place in it. */
+function namedFiles({ title, named }: OutcomeCount): readonly string[] {
+  if (named.length === 0) return [];
+  const items = named.map(
+    ({ files, text }) => `- ${files.map((file) => `\`${file}\``).join(', ')}: ${cell(text)}`,
+  );
+  return ['', `**${title}:**`, '', ...items.flatMap((item) => wrapped(item, '  '))];
+}
+
+const COLUMNS = 120;
+
+/** Lines of at most 120 columns where there are spaces to part it; all but the first are indented. */
+function wrapped(text: string, indent: string): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (longer.length > COLUMNS && line.trim() !== '') {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else line = longer;
+  }
+  return [...lines, line];
 }
 
 /** Text that stays in its cell. */

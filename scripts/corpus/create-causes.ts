@@ -6,43 +6,13 @@
  * only the beginning tells files apart. What no rule knows is its own cause, with names taken out as far as they can be
  * recognised: it shows up in the table and asks for a rule.
  */
-import * as v from 'valibot';
+import { withoutNames } from './cause-text.ts';
+import type { ToolError } from './error-json.ts';
 
-const errorSchema = v.object({
-  code: v.string(),
-  message: v.string(),
-  details: v.optional(
-    v.object({
-      diagnostics: v.optional(
-        v.array(
-          v.object({
-            code: v.string(),
-            severity: v.string(),
-            message: v.string(),
-            location: v.optional(v.object({ section: v.optional(v.string()) })),
-          }),
-        ),
-      ),
-      refusals: v.optional(v.array(v.object({ file: v.string(), message: v.string() }))),
-    }),
-  ),
-});
-
-export type CreateError = v.InferOutput<typeof errorSchema>;
-type Diagnostic = NonNullable<NonNullable<CreateError['details']>['diagnostics']>[number];
-
-/** The error object that `create --json` printed. Undefined for anything else. */
-export function readCreateError(output: string): CreateError | undefined {
-  try {
-    const parsed = v.safeParse(errorSchema, JSON.parse(output));
-    return parsed.success ? parsed.output : undefined;
-  } catch {
-    return undefined;
-  }
-}
+type Diagnostic = NonNullable<NonNullable<ToolError['details']>['diagnostics']>[number];
 
 /** Each cause once, sorted. */
-export function createCauses(error: CreateError): readonly string[] {
+export function createCauses(error: ToolError): readonly string[] {
   const { diagnostics, refusals } = error.details ?? {};
   const errors = (diagnostics ?? []).filter(({ severity }) => severity === 'error');
   const causes =
@@ -62,13 +32,35 @@ function diagnosticCause({ code, message, location }: Diagnostic): string {
   return sectionCodes.has(code) && section !== undefined ? `${text}: ${section}` : text;
 }
 
-const sectionCodes: ReadonlySet<string> = new Set(['unknown_section', 'table_changed']);
+const sectionCodes: ReadonlySet<string> = new Set([
+  'unknown_section',
+  'table_changed',
+  'boot_table_changed',
+  'trace_table_changed',
+]);
 
 const diagnosticTexts: ReadonlyMap<string, string> = new Map([
   ['unknown_section', 'a section whose meaning is not known'],
   ['data_changed', 'existing data changes its initial value'],
   ['data_layout_changed', 'existing data changes its size or layout'],
   ['table_changed', 'a table changes that the kernel reads once'],
+  ['type_layout_changed', 'a struct changes its layout'],
+  ['initcall_changed', 'an initcall changes: they have run already'],
+  ['boot_table_changed', 'a table changes that was read at boot'],
+  ['boot_option_changed', 'a boot option changes: the command line has been read'],
+  ['parameter_changed', 'a module parameter changes'],
+  ['pci_fixup_changed', 'a PCI fixup changes'],
+  ['trace_table_changed', 'a table of tracing changes'],
+  ['btf_ids_changed', 'a set of BTF IDs changes'],
+  ['export_added', 'a symbol is exported, and nothing else changes'],
+  ['export_changed', 'an export changes'],
+  ['export_removed', 'an export is removed'],
+  ['exit_code_changed', 'exit code changes that never runs'],
+  ['special_place', 'a new object that means something only where the linker puts it'],
+  ['immovable_code', 'assembly that cannot be moved'],
+  ['always_busy', 'a function that some thread is always in'],
+  ['definition_moved', 'a function or object moves to another file'],
+  ['hook_refused', 'a hook that cannot be used'],
   ['init_code_changed', 'init code changes, which has run already'],
   ['init_data_changed', 'data changes that is used at boot only'],
   ['restricted_code_changed', 'code that may not be replaced (noinstr, entry, ...)'],
@@ -98,16 +90,4 @@ const codeTexts: ReadonlyMap<string, string> = new Map([
 function sentenceCause(message: string, code?: string): string {
   const byCode = code === undefined ? undefined : codeTexts.get(code);
   return byCode ?? sentences.find(([pattern]) => pattern.test(message))?.[1] ?? withoutNames(message);
-}
-
-const LONGEST = 120;
-
-/** First line, with paths, quoted names, symbols' offsets and numbers made alike. */
-function withoutNames(message: string): string {
-  const [first = ''] = message.split('\n');
-  return first
-    .replaceAll(/[\w.,+-]+(?:\/[\w.,+-]+)+/g, 'FILE')
-    .replaceAll(/0x[0-9a-f]+/g, 'N')
-    .replaceAll(/\b\d+\b/g, 'N')
-    .slice(0, LONGEST);
 }

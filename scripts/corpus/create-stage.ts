@@ -6,59 +6,45 @@
  */
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { CommandError } from '../../src/process/command-error.ts';
-import { run } from '../../src/process/run.ts';
 import { counted, formatSize } from '../../src/report/format.ts';
 import { readUpdate } from '../../src/update/read-update.ts';
-import { createCauses, readCreateError } from './create-causes.ts';
-import type { Stage, StageContext, StageResult } from './stage.ts';
-
-/** Name of the update in a file's directory. */
-export const UPDATE_FILE = 'update.ksplice';
-
-const TIMEOUT_MS = 900_000;
-const ANY_STATUS = Array.from({ length: 256 }, (_, status) => status);
+import { lastLine } from './cause-text.ts';
+import { createCauses } from './create-causes.ts';
+import { readErrorJson } from './error-json.ts';
+import { runTool } from './run-tool.ts';
+import { internalError, type Stage, type StageContext, type StageResult } from './stage.ts';
+import { updateFile } from './update-of-member.ts';
 
 export const createStage: Stage = {
   name: 'create',
   outcomes: [
-    { name: 'made', title: 'updates made', goesOn: true, isBug: false },
-    { name: 'no_change', title: 'no object change', goesOn: false, isBug: false },
-    { name: 'refused', title: 'refused', goesOn: false, isBug: false },
-    { name: 'failed', title: 'failed', goesOn: false, isBug: false },
-    { name: 'internal_error', title: 'internal errors', goesOn: false, isBug: true },
+    { name: 'made', title: 'updates made', goesOn: true, isBug: false, isNamed: false },
+    { name: 'no_change', title: 'no object change', goesOn: false, isBug: false, isNamed: false },
+    { name: 'refused', title: 'refused', goesOn: false, isBug: false, isNamed: false },
+    { name: 'failed', title: 'failed', goesOn: false, isBug: false, isNamed: false },
+    { name: 'internal_error', title: 'internal errors', goesOn: false, isBug: true, isNamed: true },
   ],
   run: async (context) => {
-    const { directory, member, release, tool, signal } = context;
+    const { directory, member, kernel } = context;
     await mkdir(directory, { recursive: true });
     const patch = path.join(directory, 'fix.patch');
-    const update = path.join(directory, UPDATE_FILE);
+    const update = updateFile(context);
     await writeFile(patch, member.patch.text);
     await rm(update, { force: true });
-    try {
-      const result = await run(
-        [
-          ...tool.argv,
-          'create',
-          '--json',
-          '--jobs=1',
-          `--kernel=${release}`,
-          `--patch=${patch}`,
-          '-o',
-          update,
-        ],
-        { okExitCodes: ANY_STATUS, timeoutMs: TIMEOUT_MS, signal },
-      );
-      await writeFile(path.join(directory, 'create.json'), result.stdout);
-      await writeFile(path.join(directory, 'create.log'), result.stderr);
-      signal.throwIfAborted();
-      return result.exitCode === 0
-        ? await made(context, update)
-        : notMade(result.exitCode, result.stdout, result.stderr);
-    } catch (error) {
-      if (!(error instanceof CommandError) || error.code === 'interrupted') throw error;
-      return bug(error.message);
-    }
+    const argv = [
+      'create',
+      '--json',
+      '--jobs=1',
+      `--kernel=${kernel.release}`,
+      `--patch=${patch}`,
+      '-o',
+      update,
+    ];
+    const result = await runTool(context, 'create', argv);
+    if (typeof result === 'string') return internalError(result);
+    return result.exitCode === 0
+      ? await made(context, update)
+      : notMade(result.exitCode, result.stdout, result.stderr);
   },
 };
 
@@ -68,7 +54,9 @@ async function made({ member }: StageContext, file: string): Promise<StageResult
   try {
     update = readUpdate(bytes, file);
   } catch (error) {
-    return bug(`its update cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return internalError(
+      `its update cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   const functions = update.units.flatMap((unit) => unit.functions);
   const needing = functions.filter(({ needsLivepatch }) => needsLivepatch !== null);
@@ -98,24 +86,16 @@ const byStatus: ReadonlyMap<number, string> = new Map([
 
 /** Exported for its test. `stdout` holds the error, `stderr` what was printed until then. */
 export function notMade(status: number, stdout: string, stderr: string): StageResult {
-  const error = readCreateError(stdout);
+  const error = readErrorJson(stdout);
   const outcome = byStatus.get(status);
   if (error === undefined) {
-    return bug(`exit status ${status} without an error object: ${lastLine(stderr)}`);
+    return internalError(`exit status ${status} without an error object: ${lastLine(stderr)}`);
   }
   if (outcome === undefined) {
-    return bug(error.message);
+    return internalError(error.message);
   }
   const causes = outcome === 'no_change' ? [] : createCauses(error);
   return { outcome, causes, text: shortened(error.message), numbers: {} };
-}
-
-function bug(message: string): StageResult {
-  return { outcome: 'internal_error', causes: [message], text: message, numbers: {} };
-}
-
-function lastLine(text: string): string {
-  return text.trimEnd().split('\n').at(-1) ?? '';
 }
 
 /** A message that goes over lines begins with a heading; of a compiler's output the first error says most. */

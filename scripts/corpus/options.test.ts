@@ -20,11 +20,13 @@ describe('patterns', () => {
 });
 
 describe('options', () => {
-  test('by default all files, two at a time, nothing twice', () => {
+  test('by default all stages of all files, two at a time, one guest, nothing twice', () => {
     expect(parseOptions([])).toEqual({
+      stages: new Set(['create', 'check', 'apply']),
       only: [],
       limit: Number.POSITIVE_INFINITY,
       jobs: 2,
+      guests: 1,
       again: false,
       list: false,
     });
@@ -39,12 +41,23 @@ describe('options', () => {
     ]);
   });
 
-  test.each([[['--jobs', '0']], [['--limit', 'many']], [['--onyl', 'x']], [['fs/exec.c']]])(
-    'refused: %j',
-    (argv) => {
-      expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ code: 'usage' }));
-    },
-  );
+  test('--stage can be repeated', () => {
+    expect(parseOptions(['--stage', 'check', '--stage=apply', '--guests', '2'])).toMatchObject({
+      stages: new Set(['check', 'apply']),
+      guests: 2,
+    });
+  });
+
+  test.each([
+    [['--jobs', '0']],
+    [['--guests', '0']],
+    [['--stage', 'undo']],
+    [['--limit', 'many']],
+    [['--onyl', 'x']],
+    [['fs/exec.c']],
+  ])('refused: %j', (argv) => {
+    expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ code: 'usage' }));
+  });
 
   test('--help is no request', () => {
     expect(parseOptions(['--help'])).toBeUndefined();

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { recallMember, runMember } from './run-member.ts';
+import { nextStage, recallMember, runMember } from './run-member.ts';
 import type { Stage, StageContext } from './stage.ts';
 
 let directory = '';
@@ -16,7 +16,7 @@ afterEach(async () => {
 function contextOf(tool: string, text = 'patch'): StageContext {
   return {
     member: { kind: 'unit', patch: { file: 'fs/x.c', kind: 'changed', text, changedLines: 1 } },
-    release: '6.1.0',
+    kernel: { release: '6.1.0', image: '/vmlinuz', modules: '/modules' },
     tool: { id: tool, argv: ['node', 'tool'] },
     directory,
     signal: new AbortController().signal,
@@ -28,8 +28,8 @@ function stageOf(name: string, ran: string[], outcome: 'good' | 'bad' = 'good'):
   return {
     name,
     outcomes: [
-      { name: 'good', title: 'good', goesOn: true, isBug: false },
-      { name: 'bad', title: 'bad', goesOn: false, isBug: true },
+      { name: 'good', title: 'good', goesOn: true, isBug: false, isNamed: false },
+      { name: 'bad', title: 'bad', goesOn: false, isBug: true, isNamed: true },
     ],
     run: async () => {
       ran.push(name);
@@ -38,7 +38,8 @@ function stageOf(name: string, ran: string[], outcome: 'good' | 'bad' = 'good'):
   };
 }
 
-const quiet = { again: false, onStage: () => undefined };
+const all = new Set(['one', 'two']);
+const quiet = { only: all, again: false, onStage: () => undefined };
 
 test('what is recorded is not done again, but with another program or patch, or on request', async () => {
   const ran: string[] = [];
@@ -96,6 +97,7 @@ test('a record that is damaged counts as none', async () => {
 test('the observer is told what was recorded before', async () => {
   const told: (string | undefined)[] = [];
   const observer = {
+    only: all,
     again: false,
     onStage: ({ earlier }: { readonly earlier: { readonly outcome: string } | undefined }): void => {
       told.push(earlier?.outcome);
@@ -104,4 +106,39 @@ test('the observer is told what was recorded before', async () => {
   await runMember([stageOf('one', [], 'bad')], contextOf('a'), observer);
   await runMember([stageOf('one', [], 'good')], contextOf('b'), observer);
   expect(told).toEqual([undefined, 'bad']);
+});
+
+test('a stage alone works on what the one before it left, and waits for it', async () => {
+  const ran: string[] = [];
+  const stages = [stageOf('one', ran), stageOf('two', ran)];
+  const second = { ...quiet, only: new Set(['two']) };
+  expect((await runMember(stages, contextOf('a'), second)).size).toBe(0);
+  await runMember(stages, contextOf('a'), { ...quiet, only: new Set(['one']) });
+  expect(ran).toEqual(['one']);
+  const records = await runMember(stages, contextOf('a'), { ...second, again: true });
+  expect(ran).toEqual(['one', 'two']);
+  expect([...records.keys()]).toEqual(['one', 'two']);
+});
+
+test('a stage is run again when what it works with is another, and not the one before it', async () => {
+  const ran: string[] = [];
+  const stagesWith = (update: string): readonly Stage[] => [
+    stageOf('one', ran),
+    { ...stageOf('two', ran), inputs: async () => await Promise.resolve(update) },
+  ];
+  await runMember(stagesWith('x'), contextOf('a'), quiet);
+  await runMember(stagesWith('x'), contextOf('a'), quiet);
+  expect(ran).toEqual(['one', 'two']);
+  await runMember(stagesWith('y'), contextOf('a'), quiet);
+  expect(ran).toEqual(['one', 'two', 'two']);
+});
+
+test('a file waits for the stage after the last known one, and for none where its way has ended', async () => {
+  const stages = [stageOf('one', []), stageOf('two', [])];
+  expect(nextStage(stages, new Map())?.name).toBe('one');
+  const first = await runMember(stages, contextOf('a'), { ...quiet, only: new Set(['one']) });
+  expect(nextStage(stages, first)?.name).toBe('two');
+  expect(nextStage(stages, await runMember(stages, contextOf('a'), quiet))).toBeUndefined();
+  const bad = [stageOf('one', [], 'bad'), stageOf('two', [])];
+  expect(nextStage(bad, await runMember(bad, contextOf('b'), quiet))).toBeUndefined();
 });

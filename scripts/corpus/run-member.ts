@@ -14,13 +14,18 @@ export interface StageReport {
 }
 
 export interface RunMemberOptions {
-  /** Do what is recorded once more. */
+  /** Names of the stages that may be run; the file's way ends at another one that has no valid record. */
+  readonly only: ReadonlySet<string>;
+  /** Do what is recorded of these once more. */
   readonly again: boolean;
   /** Called for each stage that was run, as it ends. */
   readonly onStage: (report: StageReport) => void;
 }
 
-/** Runs the stages of one file that have no valid record, and keeps their results. Throws what a stage throws. */
+/**
+ * Runs the stages of one file that may be run and have no valid record, and keeps their results. Returns what is known
+ * then, up to the first stage that is not. Throws what a stage throws.
+ */
 export async function runMember(
   stages: readonly Stage[],
   context: StageContext,
@@ -30,9 +35,11 @@ export async function runMember(
   let inputs = inputsOf(context);
   for (const stage of stages) {
     const earlier = await readRecord(context.directory, stage.name);
-    const key = keyOf(stage, inputs);
+    const key = await keyOf(stage, inputs, context);
+    const mayRun = options.only.has(stage.name);
     let record = earlier;
-    if (record === undefined || record.key !== key || options.again) {
+    if (record?.key !== key || (mayRun && options.again)) {
+      if (!mayRun) break;
       await removeRecord(context.directory, stage.name);
       const start = performance.now();
       const result = await stage.run(context);
@@ -52,20 +59,30 @@ export async function recallMember(stages: readonly Stage[], context: StageConte
   const records = new Map<string, StageRecord>();
   let inputs = inputsOf(context);
   for (const stage of stages) {
-    const key = keyOf(stage, inputs);
+    const key = await keyOf(stage, inputs, context);
     const record = await readRecord(context.directory, stage.name);
     if (record?.key !== key) break;
     records.set(stage.name, record);
+    if (!outcomeOf(stage, record.outcome).goesOn) break;
     inputs = key;
   }
   return records;
 }
 
-function inputsOf({ release, tool, member }: StageContext): string {
-  return `${release} ${tool.id} ${patchHash(member.patch)}`;
+/** The stage that a file waits for; undefined if its way has ended. */
+export function nextStage(stages: readonly Stage[], records: MemberRecords): Stage | undefined {
+  const last = stages[records.size - 1];
+  const record = last === undefined ? undefined : records.get(last.name);
+  const hasEnded = last !== undefined && record !== undefined && !outcomeOf(last, record.outcome).goesOn;
+  return hasEnded ? undefined : stages[records.size];
+}
+
+function inputsOf({ kernel, tool, member }: StageContext): string {
+  return `${kernel.release} ${tool.id} ${patchHash(member.patch)}`;
 }
 
 /** A stage's results hold for what it was given, which includes what the stages before it were given. */
-function keyOf(stage: Stage, inputs: string): string {
-  return createHash('sha256').update(`${stage.name} ${inputs}`).digest('hex').slice(0, 16);
+async function keyOf(stage: Stage, inputs: string, context: StageContext): Promise<string> {
+  const own = stage.inputs === undefined ? '' : ` ${await stage.inputs(context)}`;
+  return createHash('sha256').update(`${stage.name} ${inputs}${own}`).digest('hex').slice(0, 16);
 }

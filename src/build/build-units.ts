@@ -10,6 +10,7 @@ import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
+import { addAuthorHeaders } from './author-headers.ts';
 import type { CompileCommand } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
@@ -29,6 +30,8 @@ export interface BuildUnitsOptions {
   readonly patches: readonly Patch[];
   /** A directory of our own for copies and objects; `mirror` and `units` in it are made anew. */
   readonly workDir: string;
+  /** The directory of the headers that a patch may include beyond the kernel's. */
+  readonly authorHeaders: string;
   readonly jobs: number;
   /** More units than this are not compiled for a header: UsageError tells how many there are. 400 unless told. */
   readonly maxUnits?: number | undefined;
@@ -89,7 +92,8 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   const known = [...touched.refusals, ...found.refusals];
 
   // Those that include what changes: headers, files that are new or gone.
-  const patched = [...new Set([...applied.paths, ...touched.added])];
+  const ours = await addAuthorHeaders(mirror, applied.paths, options.authorHeaders);
+  const patched = [...new Set([...applied.paths, ...touched.added, ...ours])];
   const included =
     touched.included.length === 0
       ? { units: [], refusals: [], notes: [], directories: [] }
@@ -193,7 +197,7 @@ async function findAffectedUnits(
   const { tree, onProgress } = options;
   const inclusions = await readInclusions(tree, onProgress);
   const includers = new Map(sources.map((source) => [source, includersOf(source, inclusions)]));
-  const candidates = [...sources, ...[...includers.values()].flat()].filter((file) => file.endsWith('.c'));
+  const candidates = [...sources, ...[...includers.values()].flat()].filter((file) => /\.[cS]$/.test(file));
   const places = await locateUnits(tree, [...new Set(candidates)], options);
 
   const refusals: Refusal[] = [];
@@ -201,7 +205,7 @@ async function findAffectedUnits(
   const patchedIn = new Map<string, string[]>();
   for (const source of sources) {
     const inclusion = (includers.get(source) ?? [])
-      .map(refusedInclusion)
+      .map((includer) => refusedInclusion(includer, source))
       .find((reason) => reason !== undefined);
     if (inclusion !== undefined) {
       refusals.push({ file: source, message: `${source} ${inclusion}` });
@@ -242,7 +246,10 @@ function throwRefusals(refusals: readonly Refusal[]): void {
     rest.length === 0
       ? first.message
       : `${unique.length} refusals:\n${unique.map((one) => `  ${one.message}`).join('\n')}`,
-    { details: { refusals: unique } },
+    {
+      hint: 'leave out of the patch what the fix is complete without; what is refused here needs a reboot',
+      details: { refusals: unique },
+    },
   );
 }
 

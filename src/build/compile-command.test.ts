@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RefusedError } from '../diagnostics/error.ts';
-import { type CompileCommand, parseCommandFile, replayCommands } from './compile-command.ts';
+import { type CompileCommand, inModule, parseCommandFile, replayCommands } from './compile-command.ts';
 
 const line =
   'cmd_fs/pipe.o := gcc-12 -Wp,-MMD,fs/.pipe.o.d -I/src/include -I./include -fmacro-prefix-map=/src/= -O2 -DKBUILD_MODNAME=\'"pipe"\' -DX=$$Y$(pound) -c -o fs/pipe.o /src/fs/pipe.c   ; ./tools/objtool/objtool --orc   fs/pipe.o';
@@ -23,6 +23,15 @@ describe('the command of a unit', () => {
   it('names the module that the unit is part of', () => {
     const text = line.replace('-DX=$$Y$(pound)', '-DMODULE').replace('"pipe"', '"pipes"');
     expect(parsed(text).module).toBe('pipes');
+  });
+
+  it('takes the name of the module from kbuild where it is assembly, which does not tell', () => {
+    const assembled = (flag: string): CompileCommand | undefined =>
+      parseCommandFile(`cmd_a.o := gcc-12 -Wp,-MMD,.a.o.d -D__ASSEMBLY__ ${flag} -c -o a.o /src/a.S`, 'a.o');
+    const [built, module] = ['', '-DMODULE'].map(assembled);
+    if (built === undefined || module === undefined) throw new Error('not found');
+    expect(inModule(module, 'sha256-ssse3').module).toBe('sha256_ssse3');
+    expect(inModule(built, 'sha256-ssse3').module).toBeUndefined();
   });
 
   it('is replayed from another root, with other output and more flags', () => {

@@ -72,6 +72,15 @@ function parseCompileCommand(line: string, object: string): CompileCommand {
   };
 }
 
+/**
+ * The command with the module's name from kbuild's $(modname), `sha256-ssse3`: the assembler's command says that it
+ * is for a module, and not for which. Unchanged for what is built in.
+ */
+export function inModule(command: CompileCommand, name: string): CompileCommand {
+  // As Makefile.lib makes KBUILD_MODNAME of it.
+  return command.module === undefined ? command : { ...command, module: name.replace(/[-,]/g, '_') };
+}
+
 function moduleName(compiler: readonly string[]): string {
   const definition = compiler.find((word) => word.startsWith('-DKBUILD_MODNAME='));
   return definition?.slice('-DKBUILD_MODNAME='.length).replaceAll('"', '') ?? 'unknown';

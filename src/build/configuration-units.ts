@@ -17,7 +17,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
-import { type CompileCommand, parseCommandFile } from './compile-command.ts';
+import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { runKbuild } from './kbuild.ts';
 import type { PreparedTree } from './tree.ts';
 
@@ -46,21 +46,22 @@ export interface ConfigurationOptions {
 /** What no command of a build has. */
 const MARK = '-DKSPLICE_ASKS';
 
-const answer = 'KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted) END';
+const answer = 'KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
 
 /** Throws MissingError if kbuild does not get through the tree. */
 export async function readConfiguration(
   tree: PreparedTree,
   options: ConfigurationOptions,
 ): Promise<Configuration> {
-  const file = path.join(tree.buildDir, '.ksplice', 'configuration.json');
+  const file = path.join(tree.buildDir, '.ksplice', 'configuration-with-assembly.json');
   const stored = await readFile(file, 'utf8').catch(() => undefined);
   if (stored !== undefined) return unpack(JSON.parse(stored));
   return withFileLock(
     tree.lockFile,
     async () => {
       options.onProgress?.('asking kbuild for all units of the configuration (once for this kernel)');
-      const goals = ['-n', `quiet_cmd_cc_o_c=${answer}`, `quiet_cmd_as_o_S=${answer}`, 'V=0'];
+      const answers = [`quiet_cmd_cc_o_c=${answer} END`, `quiet_cmd_as_o_S=${answer} $(modname) END`];
+      const goals = ['-n', ...answers, 'V=0'];
       const { stdout, stderr, exitCode } = await runKbuild(
         tree,
         [...goals, `KCFLAGS=${MARK}`, `KAFLAGS=${MARK}`, './'],
@@ -101,7 +102,7 @@ export function parseDryRun(output: string, source: string): Configuration {
       continue;
     }
     const object = recorded[1];
-    const asked = /KSPLICE-UNIT (\S+) (listed|unlisted) END/.exec(line);
+    const asked = /KSPLICE-UNIT (\S+) (listed|unlisted)(?: (\S+))? END/.exec(line);
     const makesHeader = /(?:^|\/)(?:asm-offsets|bounds)\.s$/.test(object);
     if (asked?.[1] !== object && !makesHeader) continue;
     const text = recorded[2].replaceAll("'\\''", "'").replaceAll(` ${MARK}`, '');
@@ -112,7 +113,7 @@ export function parseDryRun(output: string, source: string): Configuration {
     if (command === undefined || input === undefined) continue;
     units.set(object, {
       source: input.startsWith(`${source}/`) ? input.slice(source.length + 1) : input,
-      command,
+      command: asked?.[3] === undefined ? command : inModule(command, asked[3]),
       isListed: asked?.[2] === 'listed',
     });
   }

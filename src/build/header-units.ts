@@ -22,7 +22,7 @@ import type { IncludeGraph } from './include-graph.ts';
 import { inCleanEnvironment } from './kbuild.ts';
 import { dropsUnused, liveText } from './live-text.ts';
 import { mapLimited } from './map-limited.ts';
-import type { Refusal } from './touched-files.ts';
+import { type Refusal, specialAssembly } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
 
 /** A unit that may include patched files, and which of them it includes by the text. */
@@ -176,8 +176,9 @@ function wordOn({ unit, files }: Candidate): Word {
       text: `${object}: keeps its old ${changed}: it is code that runs before or outside the kernel`,
     };
   }
-  if (unit.source.endsWith('.S')) {
-    return { kind: 'refused', text: `${changed} changes ${unit.source}, which is assembly: not supported` };
+  const special = specialAssembly(unit.source);
+  if (special !== undefined) {
+    return { kind: 'refused', text: `${changed} changes ${unit.source}, which ${special}: not supported` };
   }
   if (module?.includes(':') === true) {
     return {

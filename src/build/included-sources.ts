@@ -1,9 +1,9 @@
 /**
- * C files that are no units of their own but are included by others: kernel/sched/rt.c is part of
- * kernel/sched/build_policy.o. A patch to one of them is a patch to the units that include it, and to
+ * C files, and files of assembly, that are no units of their own but are included by others: kernel/sched/rt.c is
+ * part of kernel/sched/build_policy.o. A patch to one of them is a patch to the units that include it, and to
  * pass it over because no object has its name would leave the fix out.
  *
- * All `#include`s of C files in the tree are found once by reading it all (seconds, kept beside the
+ * All `#include`s of such files in the tree are found once by reading it all (seconds, kept beside the
  * prepared tree). Which of them is meant is decided as the compiler would, from the including file's
  * directory; where that fails, by the end of the path, which may name a file too many: then a unit is
  * compiled that does not change. The compiler's own list of what it read has the last word on each unit.
@@ -40,20 +40,20 @@ function mayInclude(includer: string, included: string, wanted: string): boolean
 }
 
 /**
- * Every `#include` of a `.c` file in the tree, and of the headers that include one in turn; other
+ * Every `#include` of a `.c` or `.S` file in the tree, and of the headers that include one in turn; other
  * architectures and host tools aside.
  */
 export async function readInclusions(
   tree: PreparedTree,
   onProgress?: (message: string) => void,
 ): Promise<readonly Inclusion[]> {
-  const file = path.join(tree.buildDir, '.ksplice', 'inclusions');
+  const file = path.join(tree.buildDir, '.ksplice', 'inclusions-with-assembly');
   const stored = await readFile(file, 'utf8').catch(() => undefined);
   if (stored !== undefined) return parse(stored);
-  onProgress?.('reading the source tree for C files that are included by others');
+  onProgress?.('reading the source tree for sources that are included by others');
   const lines: string[] = [];
   const known = new Set<string>();
-  let names = ['[^>"]*[.]c'];
+  let names = ['[^>"]*[.][cS]'];
   while (names.length > 0) {
     const found = await findIncludes(tree.source, names);
     lines.push(...found);

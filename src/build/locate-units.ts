@@ -12,7 +12,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
-import { type CompileCommand, parseCommandFile } from './compile-command.ts';
+import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { runKbuild } from './kbuild.ts';
 import type { PreparedTree } from './tree.ts';
 
@@ -31,6 +31,8 @@ export interface LocateOptions {
 /** What is kept: the line of the `.cmd` file, or nothing for an object in no list. */
 interface Stored {
   readonly command: string | undefined;
+  /** As the Makefiles call it; only for a unit from assembly. */
+  readonly module?: string | undefined;
 }
 
 /**
@@ -38,16 +40,18 @@ interface Stored {
  * modules are made of (composite ones taken apart), `lib-y` what goes into the archives that vmlinux is
  * linked with.
  */
-const question =
-  'quiet_cmd_cc_o_c=KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
+const question = 'KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
+
+/** The assembler's command does not name the module, so it is asked for, too. */
+const questions = [`quiet_cmd_cc_o_c=${question}`, `quiet_cmd_as_o_S=${question} $(modname)`];
 
 /** The object of a source file: `fs/pipe.c` to `fs/pipe.o`. */
 export function objectOf(source: string): string {
-  return source.replace(/\.c$/, '.o');
+  return source.replace(/\.[cS]$/, '.o');
 }
 
 /**
- * Finds all `sources` (paths in the tree, `.c`).
+ * Finds all `sources` (paths in the tree, `.c` or `.S`).
  * Throws MissingError if a unit of this configuration does not compile as it is.
  */
 export async function locateUnits(
@@ -100,27 +104,32 @@ async function askKbuild(
     await rm(path.join(tree.buildDir, object), { force: true });
     await rm(commandFile(tree, object), { force: true });
   }
-  const answers = new Map<string, string>();
-  const result = await runKbuild(tree, ['--keep-going', question, 'V=0', ...objects], {
-    jobs: options.jobs,
+  // kbuild comes to arch/x86/lib from the Makefile above it, which does not list the object, and from its own: two
+  // compilations of one object. One after the other, the second is the one that counts, as is its command.
+  const isReachedTwice = sources.some((source) => source.startsWith('arch/'));
+  const answers = new Map<string, { readonly list: string; readonly module: string | undefined }>();
+  const result = await runKbuild(tree, ['--keep-going', ...questions, 'V=0', ...objects], {
+    jobs: isReachedTwice ? 1 : options.jobs,
     logFile: tree.logFile,
     okExitCodes: [0, 1, 2],
     onLine: (line) => {
-      const found = /^\s*KSPLICE-UNIT (\S+) (\S+)$/.exec(line);
-      if (found?.[1] !== undefined && found[2] !== undefined) answers.set(found[1], found[2]);
+      const [, object, list, module] = /^\s*KSPLICE-UNIT (\S+) (\S+)(?: (\S+))?\s*$/.exec(line) ?? [];
+      if (object !== undefined && list !== undefined) answers.set(object, { list, module });
     },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   for (const source of sources) {
     const object = objectOf(source);
     const text = await readFile(commandFile(tree, object), 'utf8').catch(() => undefined);
-    const isListed = answers.get(object) === 'listed';
-    if (!answers.has(object) && !result.stderr.includes(`No rule to make target '${object}'`)) {
+    const answer = answers.get(object);
+    const isListed = answer?.list === 'listed';
+    if (answer === undefined && !result.stderr.includes(`No rule to make target '${object}'`)) {
       throw notCompiled(tree, source, result.stderr, 'kbuild said nothing about it');
     }
     if (isListed && text === undefined)
       throw notCompiled(tree, source, result.stderr, 'it does not compile as it is');
-    await writeStored(tree, source, { command: isListed ? text?.split('\n')[0] : undefined });
+    const command = isListed ? text?.split('\n')[0] : undefined;
+    await writeStored(tree, source, { command, module: answer?.module });
   }
 }
 
@@ -141,7 +150,8 @@ function notCompiled(tree: PreparedTree, source: string, output: string, reason:
 function placeOf(source: string, stored: Stored): UnitPlace {
   if (stored.command === undefined) return { kind: 'absent' };
   const command = parseCommandFile(stored.command, objectOf(source));
-  return command === undefined ? { kind: 'absent' } : { kind: 'unit', command };
+  if (command === undefined) return { kind: 'absent' };
+  return { kind: 'unit', command: stored.module === undefined ? command : inModule(command, stored.module) };
 }
 
 /** `fs/pipe.o` to `BUILD/fs/.pipe.o.cmd`. */
@@ -157,9 +167,11 @@ async function readStored(tree: PreparedTree, source: string): Promise<Stored | 
   const text = await readFile(storedFile(tree, source), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const value: unknown = JSON.parse(text);
-  const command =
-    typeof value === 'object' && value !== null && 'command' in value ? value.command : undefined;
-  return { command: typeof command === 'string' ? command : undefined };
+  const field = (name: 'command' | 'module'): string | undefined => {
+    const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+    return typeof found === 'string' ? found : undefined;
+  };
+  return { command: field('command'), module: field('module') };
 }
 
 async function writeStored(tree: PreparedTree, source: string, stored: Stored): Promise<void> {

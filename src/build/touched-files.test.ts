@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PatchFileKind } from './patch/model.ts';
-import { classifyFiles, refusedInclusion } from './touched-files.ts';
+import { classifyFiles, refusedInclusion, specialAssembly } from './touched-files.ts';
 
 function classified(
   ...files: readonly (readonly [string, PatchFileKind?])[]
@@ -13,12 +13,31 @@ function classified(
   ]);
 }
 
-describe('C files that others include', () => {
-  it('are refused in the vDSO and in assembly, and nowhere else', () => {
-    expect(refusedInclusion('arch/x86/entry/vdso/vclock_gettime.c')).toContain('part of the vDSO');
-    expect(refusedInclusion('arch/x86/lib/x.S')).toContain('which is assembly');
-    expect(refusedInclusion('arch/x86/boot/compressed/misc.c')).toBeUndefined();
-    expect(refusedInclusion('kernel/sched/build_policy.c')).toBeUndefined();
+describe('files that others include', () => {
+  it('are refused in the vDSO, C in assembly, and nowhere else', () => {
+    expect(refusedInclusion('arch/x86/entry/vdso/vclock_gettime.c', 'lib/x.c')).toContain('part of the vDSO');
+    expect(refusedInclusion('arch/x86/lib/x.S', 'lib/x.c')).toContain('which is assembly');
+    expect(refusedInclusion('arch/x86/boot/compressed/misc.c', 'lib/x.c')).toBeUndefined();
+    expect(refusedInclusion('kernel/sched/build_policy.c', 'kernel/sched/rt.c')).toBeUndefined();
+  });
+
+  it('are taken in assembly if they are assembly, but for what no function can be replaced in', () => {
+    const glue = 'arch/x86/crypto/glue_helper-asm-avx.S';
+    expect(refusedInclusion('arch/x86/crypto/serpent-avx-x86_64-asm_64.S', glue)).toBeUndefined();
+    expect(refusedInclusion('arch/x86/kernel/head_64.S', 'arch/x86/lib/x.S')).toBe(
+      'is included by arch/x86/kernel/head_64.S, which is boot code, which has run already: not supported',
+    );
+  });
+});
+
+describe('assembly in which nothing can be replaced', () => {
+  it('is told by where it is, and is neither C nor of 32 bits', () => {
+    expect(specialAssembly('arch/x86/entry/thunk_64.S')).toMatch(/^is entry code/);
+    expect(specialAssembly('arch/x86/platform/efi/efi_stub_64.S')).toMatch(/^calls the firmware/);
+    expect(specialAssembly('arch/x86/kernel/ftrace_64.S')).toMatch(/^is what ftrace/);
+    for (const file of ['arch/x86/lib/memset_64.S', 'arch/x86/entry/entry_32.S', 'arch/x86/entry/common.c']) {
+      expect(specialAssembly(file)).toBeUndefined();
+    }
   });
 });
 
@@ -31,6 +50,14 @@ describe('files of a patch', () => {
       removed: [],
       refusals: [],
       notes: [],
+    });
+  });
+
+  it('takes assembly, and leaves what is of 32 bits to kbuild', () => {
+    const files = ['arch/x86/lib/memmove_64.S', 'arch/x86/entry/entry_32.S', 'arch/x86/crypto/sha1_ni_asm.S'];
+    expect(classified(...files.map((file) => [file] as const))).toMatchObject({
+      sources: files,
+      refusals: [],
     });
   });
 
@@ -64,7 +91,30 @@ describe('files of a patch', () => {
   });
 
   it.each([
-    ['arch/x86/entry/entry_64.S', 'changed', 'is assembly: not supported in this version'],
+    [
+      'arch/x86/entry/entry_64.S',
+      'changed',
+      'is entry code: it runs before the kernel has its page tables and stack: not supported',
+    ],
+    [
+      'arch/x86/kernel/vmlinux.lds.S',
+      'changed',
+      'is a linker script: it lays the whole kernel out: not supported',
+    ],
+    ['arch/x86/kernel/head_64.S', 'changed', 'is boot code, which has run already: not supported'],
+    [
+      'arch/x86/kernel/relocate_kernel_64.S',
+      'changed',
+      'leads into another kernel (kexec), with this one gone: not supported',
+    ],
+    [
+      'arch/x86/power/hibernate_asm_64.S',
+      'changed',
+      'runs while the machine goes to sleep or wakes up, when neither modules nor jumps can be relied on: not supported',
+    ],
+    ['arch/x86/realmode/rm/header.S', 'changed', 'runs before or outside the kernel: not supported'],
+    ['arch/x86/lib/new_64.S', 'new', 'is a new file of assembly: not supported'],
+    ['arch/x86/lib/memmove_64.S', 'deleted', 'is assembly, and is deleted: not supported'],
     ['net/ipv4/Makefile', 'changed', 'is neither C nor known to be without effect: not supported'],
     ['fs/to.c', 'renamed', 'is renamed from another name: not supported'],
     ['drivers/fw.bin', 'binary', 'is changed as a binary file: not supported'],

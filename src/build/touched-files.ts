@@ -1,15 +1,15 @@
 /**
  * What each file that a patch names means for a running kernel, told from its path alone.
  *
- * A `.c` file may be a unit of this configuration: kbuild decides that later. Headers, and files that appear
- * or vanish, are part of the units that include them (header-units.ts). Assembly and build
+ * A `.c` or `.S` file may be a unit of this configuration: kbuild decides that later. Headers, and files that appear
+ * or vanish, are part of the units that include them (header-units.ts). Build
  * rules change code in ways that are not followed here, so they are refused rather than passed over: an update that leaves half of a fix out is worse than none. What never
  * reaches the kernel's code is passed over, with a note.
  */
 import type { Patch, PatchFile } from './patch/model.ts';
 
 export interface TouchedFiles {
-  /** `.c` files that are changed and may be units; each once. */
+  /** `.c` and `.S` files that are changed and may be units; each once. */
   readonly sources: readonly string[];
   /** Files whose change reaches units through `#include` only: headers, and what appears or vanishes. */
   readonly included: readonly string[];
@@ -44,15 +44,48 @@ const special: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Why a C file must not be patched that `includer` includes although it is no unit: a sentence about the
+ * Assembly in which no function can be replaced, whatever section it puts them in: most of it runs where no
+ * jump may stand, or where a module's code is not there.
+ */
+const specialFiles: readonly (readonly [RegExp, string])[] = [
+  [/\.lds\.S$/, 'is a linker script: it lays the whole kernel out'],
+  [/^arch\/x86\/entry\//, 'is entry code: it runs before the kernel has its page tables and stack'],
+  [/^arch\/x86\/xen\//, 'is entry code for Xen: it runs before the kernel has its page tables and stack'],
+  [
+    /^arch\/x86\/(?:kernel\/(?:head_64|verify_cpu|sev_verify_cbit)|platform\/pvh\/head|mm\/mem_encrypt_boot)\.S$/,
+    'is boot code, which has run already',
+  ],
+  [/^arch\/x86\/kernel\/relocate_kernel_64\.S$/, 'leads into another kernel (kexec), with this one gone'],
+  [
+    /^arch\/x86\/(?:power\/hibernate_asm_64|kernel\/acpi\/wakeup_64)\.S$/,
+    'runs while the machine goes to sleep or wakes up, when neither modules nor jumps can be relied on',
+  ],
+  [/^arch\/x86\/platform\/efi\//, "calls the firmware, with the firmware's page tables"],
+  [/^arch\/x86\/kernel\/ftrace_64\.S$/, 'is what ftrace is made of, and copied at run time'],
+  [/^arch\/x86\/lib\/retpoline\.S$/, 'has the thunks that the kernel writes into all its code when it boots'],
+];
+
+/**
+ * Why no function of this file can be replaced: a sentence about it, without its name. Undefined for other
+ * assembly, for C, and for assembly of 32 bits, which no list of kbuild's has.
+ */
+export function specialAssembly(file: string): string | undefined {
+  if (!file.endsWith('.S') || file.endsWith('_32.S')) return undefined;
+  return specialFiles.find(([pattern]) => pattern.test(file))?.[1];
+}
+
+/**
+ * Why a file must not be patched that `includer` includes although it is no unit: a sentence about the
  * file, without its name. Undefined where that inclusion does not matter: boot code has run already.
  */
-export function refusedInclusion(includer: string): string | undefined {
+export function refusedInclusion(includer: string, file: string): string | undefined {
   if (includer.startsWith('arch/x86/entry/vdso/')) {
     return `is included by ${includer}, part of the vDSO, which is mapped into processes: not supported`;
   }
-  if (includer.endsWith('.S')) return `is included by ${includer}, which is assembly: not supported`;
-  return undefined;
+  if (!includer.endsWith('.S')) return undefined;
+  if (!file.endsWith('.S')) return `is included by ${includer}, which is assembly: not supported`;
+  const special = specialAssembly(includer);
+  return special === undefined ? undefined : `is included by ${includer}, which ${special}: not supported`;
 }
 
 export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
@@ -102,6 +135,14 @@ function classify(file: PatchFile): Verdict {
   if (found !== undefined) return refused(`${found[1]}: not supported`);
   if (path.endsWith('.c')) return { kind: kind === 'changed' ? 'source' : 'included' };
   if (path.endsWith('.h')) return { kind: 'included' };
-  if (path.endsWith('.S')) return refused('is assembly: not supported in this version');
+  if (path.endsWith('.S')) return classifyAssembly(path, kind);
   return refused('is neither C nor known to be without effect: not supported');
+}
+
+function classifyAssembly(path: string, kind: PatchFile['kind']): Verdict {
+  const special = specialAssembly(path);
+  if (special !== undefined) return refused(`${special}: not supported`);
+  if (kind === 'new') return refused('is a new file of assembly: not supported');
+  if (kind === 'deleted') return refused('is assembly, and is deleted: not supported');
+  return { kind: 'source' };
 }

@@ -10,8 +10,8 @@ import type { Patch } from '../build/patch/model.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
 import type { PatchText } from '../build/patch/patch-text.ts';
 import type { PreparedTree } from '../build/tree.ts';
-import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
-import type { Diagnostic } from '../diff/diagnostic.ts';
+import { InternalError, NoChangeError } from '../diagnostics/error.ts';
+import { diffAssembly } from '../diff/assembly-change.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
 import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
@@ -22,7 +22,7 @@ import { writeObject } from '../elf/write-object.ts';
 import { linkCore } from '../link/link-core.ts';
 import type { MatchMode } from '../match/match-unit.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
-import { trampolineSites } from '../update/trampoline-site.ts';
+import { type LivepatchReason, trampolineSites } from '../update/trampoline-site.ts';
 import type { UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
@@ -30,6 +30,7 @@ import { withCacheInUse } from './cache-use.ts';
 import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
 import { prepareKernel } from './create-prepare.ts';
 import type { KernelChoice, KernelParts } from './kernel-parts.ts';
+import { refuseDiagnostics } from './refuse-diagnostics.ts';
 
 export interface CreateOptions extends KernelChoice, PatchChoice {
   /** CVE numbers of what it fixes, in any order. */
@@ -44,6 +45,8 @@ export interface CreateOptions extends KernelChoice, PatchChoice {
   readonly cacheDir: string;
   /** The directory of the core's sources. */
   readonly coreSources: string;
+  /** The directory of what authors of patches include. */
+  readonly authorHeaders: string;
   /** Name and version of this program. */
   readonly createdBy: string;
   readonly signal: AbortSignal;
@@ -131,14 +134,16 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   const compared = units.map((unit) => {
     const pre = readObject(unit.pre, unit.path);
     const post = readObject(unit.post, unit.path);
-    return { unit, pre, post, change: diffUnit(pre, post, unit.layouts) };
+    return unit.source.endsWith('.S')
+      ? { unit, ...diffAssembly(pre, post) }
+      : { unit, pre, post, change: diffUnit(pre, post, unit.layouts) };
   });
   // What speaks against a type of a header is the same for all units that include it.
-  const all = patchDiagnostics(compared.map(({ change }) => change));
+  const all = patchDiagnostics(compared.map(({ unit, change }) => ({ path: unit.path, change })));
   const diagnostics = [
     ...new Map(all.toReversed().map((each) => [each.message, each])).values(),
   ].toReversed();
-  refuse(diagnostics.filter(({ severity }) => severity === 'error'));
+  refuseDiagnostics(diagnostics.filter(({ severity }) => severity === 'error'));
   const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
   const changed = compared.filter(({ change }) => !isEmptyChange(change));
   if (changed.length === 0) {
@@ -154,31 +159,19 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
 }
 
+const livepatchReasons: Readonly<Record<LivepatchReason, string>> = {
+  'jump-label': 'a jump-label lies where the jump would go',
+  'static-call': 'a static-call lies where the jump would go',
+  'no-room': 'it is too short for the jump behind its ftrace entry',
+};
+
 /** Functions that the jump engine will refuse; the update is made all the same. */
 function livepatchNotes({ path: unit, functions }: UpdateUnit): readonly string[] {
   return functions.flatMap(({ preName, needsLivepatch }) =>
     needsLivepatch === null
       ? []
-      : [
-          `${unit}: ${preName} needs livepatch: a ${needsLivepatch} lies where the jump would go, so apply refuses it`,
-        ],
+      : [`${unit}: ${preName} needs livepatch: ${livepatchReasons[needsLivepatch]}, so apply refuses it`],
   );
-}
-
-function refuse(errors: readonly Diagnostic[]): void {
-  const [first, ...rest] = errors;
-  if (first === undefined) {
-    return;
-  }
-  const message =
-    rest.length === 0
-      ? first.message
-      : `${errors.length} reasons:\n${errors.map((one) => `  ${one.message}`).join('\n')}`;
-  const hint = errors.find((one) => one.hint !== undefined)?.hint;
-  throw new RefusedError('refused', message, {
-    ...(hint === undefined ? {} : { hint }),
-    details: { diagnostics: errors },
-  });
 }
 
 function updateUnit(
@@ -208,6 +201,7 @@ function updateUnit(
       const { offset = 0, size = 0, needsLivepatch = null } = sites[index] ?? {};
       return { ...one, site: { offset, size }, needsLivepatch };
     }),
+    hooks: replacement.hooks,
     newFunctions: whole.filter(({ preName }) => preName === undefined).map((one) => one.name),
     references: replacement.references.map(({ symbol, scope, kind, weak, pre }) => ({
       symbol,

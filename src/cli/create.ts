@@ -24,13 +24,15 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   checkKernelChoice(flags);
   checkPatchChoice(flags);
   if (flags.prebuild === true) checkPrebuild(flags);
+  const coreSources = findCoreSources(session.host.program);
   const options = {
     ...flags,
     cve: normalizeCveIds(flags.cve ?? []),
     maxUnits: flags['max-units'],
     jobs: flags.jobs ?? availableParallelism(),
     cacheDir: cacheDir(session.host.env),
-    coreSources: findCoreSources(session.host.program),
+    coreSources,
+    authorHeaders: path.join(coreSources, '..', 'include'),
     createdBy: `ksplice ${VERSION}`,
     signal: session.signal,
     onProgress: session.progress.step.bind(session.progress),
@@ -56,6 +58,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     cves: contents.cves,
     functions: contents.units.flatMap((unit) => unit.functions.map(({ preName }) => preName)),
     newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
+    hooks: contents.units.flatMap((unit) => unit.hooks),
     units: contents.units.map((unit) => unit.path),
     notes,
     seconds,
@@ -103,6 +106,7 @@ function resultText(
     lines.push(`  ${unit.path}`);
     lines.push(...unit.functions.map(({ preName }) => `    replaces ${preName}`));
     lines.push(...unit.newFunctions.map((name) => `    adds ${name}`));
+    lines.push(...unit.hooks.map(({ kind, name }) => `    calls ${name} (${kind})`));
   }
   if (contents.cves.length > 0) lines.push(`  fixes ${contents.cves.join(', ')}`);
   lines.push(...notes.map((note) => `  ${note}`));

@@ -67,7 +67,7 @@ function fileText(file: string, update: Update): string {
 }
 
 function unitLines(unit: ManifestUnit): readonly string[] {
-  const { functions, newFunctions, escapes } = unit;
+  const { functions, newFunctions, hooks = [], escapes } = unit;
   return [
     ...labelled('unit', [
       `${unit.path} in ${unit.target}, ${formatSize(unit.replacement.size)} of replacement`,
@@ -79,6 +79,10 @@ function unitLines(unit: ManifestUnit): readonly string[] {
       ),
     ),
     ...labelled('  new', newFunctions),
+    ...labelled(
+      '  hooks',
+      hooks.map(({ kind, name }) => `${name} (${kind})`),
+    ),
     ...labelled('  resident', escapes.reasons),
     ...labelled(
       '  refers to',

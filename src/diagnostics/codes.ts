@@ -22,6 +22,7 @@ export type ErrorCode =
   // the running kernel
   | 'no_match'
   | 'failed_to_find'
+  | 'call_failed'
   | 'code_busy'
   | 'module_busy'
   | 'unexpected_running_task'

@@ -13,7 +13,7 @@ import { clearLineNumber } from './debug-descriptor.ts';
 import { maskedBytes } from './item-uses.ts';
 import type { OwnedEntry } from './owned-entries.ts';
 import { type Piece, resolveTarget, type Target, targetText } from './target.ts';
-import { type Reference, referencesBetween, referencesOf, type UnitItem } from './unit.ts';
+import { type Reference, referencesBetween, referencesOf, type Unit, type UnitItem } from './unit.ts';
 import type { UnitSide } from './unit-side.ts';
 
 export interface Comparison {
@@ -79,6 +79,20 @@ function samePiece(comparison: Comparison, left: Piece, right: Piece, depth: num
   );
 }
 
+/**
+ * `__BTF_ID__struct__sock__`, for a reference into a list of BTF ids. All of them are zero in an object, and others
+ * come in between when the list grows: neither contents nor offset tells which one is meant.
+ */
+function btfId(unit: Unit, { piece, offset }: Extract<Target, { kind: 'piece' }>): string | undefined {
+  if (piece.section.name !== '.BTF_ids') return undefined;
+  const at = piece.start + offset;
+  const names = unit.object.symbols.filter(
+    ({ place, value, name }) =>
+      place === piece.section.index && Number(value) === at && name.startsWith('__BTF_ID__'),
+  );
+  return names.map(({ name }) => name.replace(/\d+$/, '')).join() || `+${at}`;
+}
+
 function sameResolved(comparison: Comparison, left: Target, right: Target, depth: number): boolean {
   if (left.kind === 'external' && right.kind === 'external') {
     return left.name === right.name && left.offset === right.offset;
@@ -91,6 +105,8 @@ function sameResolved(comparison: Comparison, left: Target, right: Target, depth
     );
   }
   if (left.kind === 'piece' && right.kind === 'piece') {
+    const [id, otherId] = [btfId(comparison.pre.unit, left), btfId(comparison.post.unit, right)];
+    if (id !== undefined || otherId !== undefined) return id === otherId;
     // Nameless pieces that refer to each other in a circle do not occur in C; 16 levels are plenty.
     return (
       depth < 16 &&

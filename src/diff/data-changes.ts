@@ -9,12 +9,14 @@ import { isCopyableConstant } from './base-name.ts';
 import { type Comparison, compareContents } from './compare-items.ts';
 import { isAmbiguous } from './correlate.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import { refuseSpecialPlace } from './special-places.ts';
 import type { UnitItem } from './unit.ts';
 import { type DataChange, type ItemPart, itemPart } from './unit-change.ts';
 import { type UnitSide, usesOf } from './unit-side.ts';
 
 export interface DataChanges {
   readonly newData: readonly ItemPart[];
+  readonly removedData: readonly ItemPart[];
   readonly copied: ReadonlySet<UnitItem>;
   readonly copiedData: readonly DataChange[];
   readonly changedData: readonly DataChange[];
@@ -85,7 +87,9 @@ function describeChange(path: string, item: UnitItem, change: DataChange, copied
     severity: 'error',
     message: `${path}: ${change.name}: existing data is changed by the patch (${change.why})`,
     location,
-    hint: 'an update replaces code only: change the data in a hook that runs when the update is applied',
+    hint: layout
+      ? 'the object of the running kernel stays where and as large as it is: keep what is new in an object of its own'
+      : 'leave the initial value as it is, and change the object in a hook that runs when the update is applied',
   };
 }
 
@@ -93,6 +97,8 @@ function describeNew(comparison: Comparison, item: UnitItem): Diagnostic[] {
   const { pre, post, correlation } = comparison;
   const { path } = post.unit.object;
   const location = { unit: path, section: item.section.name, symbol: item.name };
+  const misplaced = refuseSpecialPlace(path, item);
+  if (misplaced !== undefined) return [misplaced];
   if (item.section.name === staticCallText.section) {
     const message = `${path}: ${item.name}: the patch adds a static call`;
     const hint = 'a new static call cannot be made in a module; call through a pointer instead';
@@ -113,16 +119,20 @@ function describeNew(comparison: Comparison, item: UnitItem): Diagnostic[] {
 
 /** Pass 3: what the patch does to data. */
 export function dataChanges(comparison: Comparison): DataChanges {
-  const { post, correlation } = comparison;
+  const { pre, post, correlation } = comparison;
   const { path } = post.unit.object;
   const { changes, copied } = findDifferences(comparison);
   const isCopied = ([item]: readonly [UnitItem, DataChange]): boolean => copied.has(item);
   const fresh = post.unit.items.filter(
     (item) => item.kind === 'object' && !correlation.preOf.has(item) && item.sectionClass !== 'init-data',
   );
+  const gone = pre.unit.items.filter(
+    (item) => item.kind === 'object' && !correlation.postOf.has(item) && item.sectionClass !== 'init-data',
+  );
   const lasting = [...changes].filter(([item]) => item.sectionClass !== 'init-data');
   return {
     newData: fresh.filter((item) => item.sectionClass !== 'table').map(itemPart),
+    removedData: gone.filter((item) => item.sectionClass !== 'table').map(itemPart),
     copied,
     copiedData: lasting.filter(isCopied).map(([, change]) => change),
     changedData: lasting.filter((each) => !isCopied(each)).map(([, change]) => change),

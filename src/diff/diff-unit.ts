@@ -13,6 +13,7 @@ import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { exportChanges } from './export-changes.ts';
 import { functionChanges } from './function-changes.ts';
+import { hookProblems, readHooks } from './hooks.ts';
 import { tableChanges } from './table-changes.ts';
 import { typeChanges } from './type-changes.ts';
 import type { UnitChange } from './unit-change.ts';
@@ -53,12 +54,20 @@ function unknownSections(side: UnitSide): Diagnostic[] {
  */
 export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly LayoutPair[] = []): UnitChange {
   const { comparison, data } = compareUnits(pre, post);
-  const functions = functionChanges(comparison);
+  const hooks = readHooks(comparison.post);
+  const functions = functionChanges(
+    comparison,
+    hooks.map(({ item }) => item),
+  );
+  const replacedSymbols = new Set(functions.replaced.map(({ post: part }) => part.symbol));
+  const replaced = new Set(comparison.post.unit.items.filter(({ symbol }) => replacedSymbols.has(symbol)));
   return {
     replaced: functions.replaced,
     newFunctions: functions.newFunctions,
+    hooks: hooks.map(({ kind, item }) => ({ kind, name: item.name })),
     removedFunctions: functions.removedFunctions,
     newData: data.newData,
+    removedData: data.removedData,
     copiedData: data.copiedData,
     changedData: data.changedData,
     diagnostics: [
@@ -67,6 +76,7 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...exportChanges(pre, post),
       ...data.diagnostics,
       ...functions.diagnostics,
+      ...hookProblems(comparison, hooks, replaced),
       ...(functions.replaced.length === 0 ? [] : typeChanges(post.path, layouts)),
     ],
     unchanged: functions.unchanged,

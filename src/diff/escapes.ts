@@ -32,6 +32,8 @@ const transient: readonly RegExp[] = [
   /^(?:___ratelimit|__ratelimit|net_ratelimit|__check_object_size|usercopy_abort|copy_overflow|__copy_overflow)$/,
   /^(?:fortify_panic|__stack_chk_fail|__might_sleep|__might_resched|__might_fault|lockdep_rcu_suspicious)$/,
   /^(?:audit_log(?:_[a-z_]*)?|bpf_log|verbose|__trace_[a-z]*|trace_seq_[a-z]*|__request_module|__nla_.*|nla_.*)$/,
+  // The number of a shadow field (include/ksplice-shadow.h) is an address that nobody follows.
+  /^klp_shadow_[a-z_]+$/,
   /^_?_?copy_(?:to|from)_user$|^sscanf$|^kstrto.*$|^simple_strto.*$/,
 ];
 

@@ -96,6 +96,7 @@ export function extractReplacement(post: ObjectFile, pre: ObjectFile, change: Un
     functions: kept.functions.map((item) =>
       describeFunction(comparison, item, place(symbolOf(layout, item))),
     ),
+    hooks: change.hooks,
     data: kept.objects.map((item) => describeData(comparison, item, place(symbolOf(layout, item)))),
     references: binder.references.map((each) => ({ ...each, position: place(each.position) })),
     directBranches: binder.directBranches,

@@ -1,9 +1,11 @@
 import { coldParent } from './base-name.ts';
 import { type Comparison, compareFunctions, linesDiffer } from './compare-items.ts';
 import type { Diagnostic } from './diagnostic.ts';
+import { addFollowers } from './followers.ts';
 import type { UnitItem } from './unit.ts';
 import { itemPart, type NewFunction, type RemovedFunction, type ReplacedFunction } from './unit-change.ts';
 import { type UnitSide, usesOf } from './unit-side.ts';
+import { unreplaceable } from './unreplaceable.ts';
 
 export interface FunctionChanges {
   readonly replaced: readonly ReplacedFunction[];
@@ -53,37 +55,8 @@ function findDifferences(
       why.set(whole, [...(why.get(whole) ?? []), whole === post ? found : `${post.name}: ${found}`]);
     } else if (linesDiffer(comparison, pre, post)) linesOnly.push(post.name);
   }
+  addFollowers(comparison, why, (item) => wholeOf(postNames, item));
   return { why, linesOnly };
-}
-
-/** A function that cannot be replaced, or need not be; undefined if it can. */
-function unreplaceable(path: string, pre: UnitItem, why: string): Diagnostic | undefined {
-  const location = { unit: path, section: pre.section.name, symbol: pre.name };
-  if (pre.sectionClass === 'init-text') {
-    return {
-      code: 'init_code_changed',
-      severity: 'warning',
-      message: `${path}: ${pre.name}: changed function has run at boot and is gone (${why})`,
-      location,
-      hint: 'do in a hook what the new code would have done at boot',
-    };
-  }
-  if (pre.sectionClass === 'exit-text') {
-    return {
-      code: 'exit_code_changed',
-      severity: 'warning',
-      message: `${path}: ${pre.name}: changed function runs only when its module is unloaded (${why})`,
-      location,
-    };
-  }
-  if (pre.sectionClass !== 'restricted-text') return undefined;
-  return {
-    code: 'restricted_code_changed',
-    severity: 'error',
-    message: `${path}: ${pre.name}: changed function lies in ${pre.section.name}, where code cannot be redirected (${why})`,
-    location,
-    hint: 'entry, noinstr and kprobe code runs where neither trampolines nor modules can',
-  };
 }
 
 /** Boot code and data are freed after boot: code that is kept must not name them. */
@@ -93,11 +66,14 @@ function initReferences(side: UnitSide, kept: readonly UnitItem[]): Diagnostic[]
   for (const item of kept) {
     for (const { target } of usesOf(side, item)) {
       if (target.kind !== 'item' || !target.item.sectionClass.startsWith('init-')) continue;
+      const isMeminit = target.item.section.name.startsWith('.meminit.');
+      const fate = isMeminit ? 'kernels without memory hotplug free after boot' : 'is freed after boot';
       found.push({
         code: 'refers_to_init',
         severity: 'error',
-        message: `${path}: ${item.name} refers to ${target.item.name}, which is freed after boot`,
+        message: `${path}: ${item.name} refers to ${target.item.name}, which ${fate}`,
         location: { unit: path, section: item.section.name, symbol: item.name },
+        hint: `add a copy of ${target.item.name} to the patch, under another name and not __init, or do without it`,
       });
     }
   }
@@ -121,6 +97,7 @@ function newFunctions(
       severity: 'error',
       message: `${path}: ${item.name}: new function in ${item.section.name}, which a module cannot have`,
       location: { unit: path, section: item.section.name, symbol: item.name },
+      hint: 'make it an ordinary function, if what calls it allows that',
     });
   }
   return { functions, diagnostics };
@@ -144,8 +121,11 @@ function reachable(side: UnitSide, fresh: readonly UnitItem[], roots: readonly U
   return fresh.filter((item) => seen.has(item));
 }
 
-/** Pass 4: which functions are changed, new, gone. */
-export function functionChanges(comparison: Comparison): FunctionChanges {
+/**
+ * Pass 4: which functions are changed, new, gone.
+ * @param hooks functions of post that the core will call: new ones that nobody else need name
+ */
+export function functionChanges(comparison: Comparison, hooks: readonly UnitItem[] = []): FunctionChanges {
   const { pre, post, correlation } = comparison;
   const { path } = post.unit.object;
   const preNames = functionsByName(pre);
@@ -161,7 +141,7 @@ export function functionChanges(comparison: Comparison): FunctionChanges {
     const partner = correlation.preOf.get(item);
     // A cold part whose function is new goes with it.
     if (partner === undefined) continue;
-    const refusal = unreplaceable(path, partner, reasons[0] ?? '');
+    const refusal = unreplaceable(pre, partner, reasons[0] ?? '');
     if (refusal !== undefined) {
       diagnostics.push(refusal);
       continue;
@@ -178,7 +158,7 @@ export function functionChanges(comparison: Comparison): FunctionChanges {
   }
 
   const fresh = newFunctions(comparison, postNames);
-  const added = reachable(post, fresh.functions, kept);
+  const added = reachable(post, fresh.functions, [...kept, ...hooks]);
   for (const item of added) kept.push(item, ...(postCold.get(item) ?? []));
   const removed = [...new Set(preNames.values())].filter(
     (item) => !correlation.postOf.has(item) && wholeOf(preNames, item) === item,

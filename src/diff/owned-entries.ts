@@ -56,7 +56,10 @@ function orcTable(unit: Unit): Uint8Array | undefined {
 export function ownedEntries(unit: Unit): EntriesByFunction {
   const found = new Map<UnitItem, OwnedEntry[]>();
   const orc = orcTable(unit);
-  for (const section of unit.object.sections) {
+  // By name: an assembler makes sections as it comes across them, so that a WARN in one function puts the
+  // bug table before the jump table for all.
+  const sections = unit.object.sections.toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+  for (const section of sections) {
     const table = tableOf(section.name);
     if (table === undefined || ownerField(table) === undefined || section.size === 0) continue;
     const entries = tableEntries(unit.object, section, table);

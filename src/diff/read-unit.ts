@@ -14,7 +14,7 @@ import { decodeText, instructionAt, type TextInstruction } from '../x86/decode-t
 import { isTextClass, readItems } from './read-items.ts';
 import type { Reference, ReferencePlace, ReferenceUse, Unit, UnitItem } from './unit.ts';
 
-const pcRelative: ReadonlySet<number> = new Set([
+export const pcRelative: ReadonlySet<number> = new Set([
   R_X86_64_PC8,
   R_X86_64_PC16,
   R_X86_64_PC32,

@@ -1,4 +1,5 @@
 import type { ObjectImage } from '../elf/image.ts';
+import type { Hook } from './unit-change.ts';
 
 /**
  * The replacement object of a unit.
@@ -11,6 +12,8 @@ import type { ObjectImage } from '../elf/image.ts';
 export interface Replacement {
   readonly object: ObjectImage;
   readonly functions: readonly ReplacementFunction[];
+  /** Functions for the core to call; they are among `functions`. */
+  readonly hooks: readonly Hook[];
   /** New objects and copies of constant ones; strings have no names. */
   readonly data: readonly ReplacementData[];
   /** One for each undefined symbol. */

@@ -1,4 +1,5 @@
 import type { SectionIndex, SymbolIndex } from '../elf/model.ts';
+import type { HookKind } from '../kernel/tables/hooks.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import type { UnitItem } from './unit.ts';
 
@@ -38,6 +39,12 @@ export interface RemovedFunction {
   readonly pre: ItemPart;
 }
 
+/** A function that the core calls when the update is applied or undone; one of the new functions. */
+export interface Hook {
+  readonly kind: HookKind;
+  readonly name: string;
+}
+
 export interface DataChange {
   readonly name: string;
   readonly pre: ItemPart;
@@ -49,9 +56,13 @@ export interface DataChange {
 export interface UnitChange {
   readonly replaced: readonly ReplacedFunction[];
   readonly newFunctions: readonly NewFunction[];
+  /** Those of one kind in the order in which they are called. */
+  readonly hooks: readonly Hook[];
   readonly removedFunctions: readonly RemovedFunction[];
   /** Objects of post that pre does not have. */
   readonly newData: readonly ItemPart[];
+  /** Objects of pre that post does not have. */
+  readonly removedData: readonly ItemPart[];
   /** Constant tables of post that only functions use: copied, and all their users replaced. */
   readonly copiedData: readonly DataChange[];
   /** Existing data that differs: each has an error among the diagnostics. */
@@ -76,5 +87,6 @@ export function itemPart(item: UnitItem): ItemPart {
 
 /** Whether the update would have nothing to do for this unit; there may be diagnostics all the same. */
 export function isEmptyChange(change: UnitChange): boolean {
-  return change.replaced.length === 0 && change.newFunctions.length === 0 && change.changedData.length === 0;
+  const { replaced, newFunctions, changedData, hooks } = change;
+  return [replaced, newFunctions, changedData, hooks].every(({ length }) => length === 0);
 }

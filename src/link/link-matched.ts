@@ -25,7 +25,8 @@ export function linkMatched(
             `${update.id}: ${matches.length} matches, unit ${i} is missing`,
           );
         }
-        return { match, replacement, functions: unit.functions, references: unit.references };
+        const { functions, hooks, references } = unit;
+        return { match, replacement, functions, hooks, references };
       }),
       stub: objects.stub,
       moduleLayoutCrc: update.kernel.moduleLayoutCrc,

@@ -54,6 +54,13 @@ describe('linkModule', () => {
     expect(named(object, '.text').alignment).toBe(16);
   });
 
+  it('leaves the records of pr_debug() where the module loader looks for them', () => {
+    const record: ObjectRecord = {
+      sections: { __dyndbg: { bytes: Array<number>(56).fill(7), alignment: 8 } },
+    };
+    expect(named(link(part(one), part(record), part(record)), '__dyndbg').data).toHaveLength(112);
+  });
+
   it('puts an INT3 wherever no function is', () => {
     const text = named(link(part(one), part(one)), '.text').data;
     expect([...text.subarray(8, 16)]).toEqual([0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc]);

@@ -9,6 +9,7 @@ import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { scopeOf } from '../kernel/symbol-scope.ts';
+import type { HookKind } from '../kernel/tables/hooks.ts';
 import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { freezeBranches } from './frozen-branches.ts';
@@ -38,6 +39,8 @@ export interface UnitToLink {
   readonly match: UnitMatch;
   readonly replacement: ObjectFile;
   readonly functions: readonly ReplacedFunction[];
+  /** New functions for the core to call. */
+  readonly hooks: readonly { readonly kind: HookKind; readonly name: string }[];
   readonly references: readonly UnitReference[];
 }
 
@@ -157,7 +160,10 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreS
   const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i, kernel));
   const name = `ksplice_${update.id}`;
   const stub = nameModule(update.stub, name, update.moduleLayoutCrc);
-  const tables = updateTables(update.id, trampolines, update.resident);
+  const hooks = update.units.flatMap((unit, i) =>
+    unit.hooks.map((hook) => ({ ...hook, function: `${i}:${hook.name}` })),
+  );
+  const tables = updateTables(update.id, { trampolines, hooks, resident: update.resident });
   const own = [stub, tables];
   const first = update.units.length;
   const units = update.units.map((unit) => unitObject(unit, kernel, bound));

@@ -17,7 +17,7 @@ const COLD = 0xffffffff81f80000n;
 const record: ObjectRecord = {
   sections: {
     '.text': {
-      bytes: hexToBytes('e8 00 00 00 00 31 c0 f0 ff 00 c3 c3 ff c0 c3 c3'),
+      bytes: hexToBytes('e8 00 00 00 00 31 c0 f0 ff 00 c3 cc ff c0 c3 c3'),
       relocations: [[1, 'PLT32', '__fentry__', -4]],
     },
     '.text.unlikely': { bytes: hexToBytes('0f 0b 0f 0b 0f 0b 0f 0b') },
@@ -78,6 +78,31 @@ describe('oldRanges', () => {
   it('takes neither parts of other functions nor functions whose names begin alike', () => {
     expect(starts('get.part.0')).toEqual([TEXT + 12n, COLD + 2n]);
     expect(starts('gets')).toEqual([TEXT + 15n, COLD + 4n]);
+  });
+
+  it('takes code around a function of assembly that no function has, but not what fills', () => {
+    const object = buildObject({
+      // 0 a label's code; 8 f; 11 another label's; 16 g
+      sections: {
+        '.text': { bytes: hexToBytes('ff c0 c3 90 0f 1f 40 00 ff c8 c3 31 c0 c3 66 90 ff c0 c3') },
+      },
+      symbols: {
+        f: { section: '.text', value: 8, type: 'func', size: 3, binding: 'global' },
+        g: { section: '.text', value: 16, type: 'func', size: 3, binding: 'global' },
+      },
+    });
+    const kernel = smallKernel();
+    kernel.load(object, { '.text': TEXT });
+    const match = matchUnit(object, kernel);
+    if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
+    const found = (name: string): unknown[] =>
+      oldRanges(match, name).map(({ start, hasEntry, body }) => [start - TEXT, hasEntry, hexBytes(body)]);
+    expect(found('f')).toEqual([
+      [8n, true, 'ff c8 c3'],
+      [0n, false, 'ff c0 c3 90 0f 1f 40 00'],
+      [11n, false, '31 c0 c3'],
+    ]);
+    expect(found('g')).toEqual([[16n, true, 'ff c0 c3']]);
   });
 
   it('refuses what is not there, not there any more, or there twice', () => {

@@ -1,20 +1,34 @@
 /**
- * The old code of a function that is replaced: its body and its cold parts, as they are in memory.
+ * The old code of a function that is replaced: its body, its cold parts, and in assembly the code around it that no
+ * function has, as they are in memory.
  */
+
 import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
+import { codeSlices } from '../diff/assembly-slices.ts';
 import { STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol } from '../elf/model.ts';
 import { addressAt } from '../kernel/address.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import type { OldRange } from './update-tables.ts';
 
-function rangeOf(match: UnitMatch, symbol: ElfSymbol, hasEntry: boolean): OldRange | undefined {
-  if (typeof symbol.place !== 'number') return undefined;
-  const text = match.text.get(symbol.place);
+/** Bytes [start, end) of a section. */
+interface Part {
+  readonly place: ElfSymbol['place'];
+  readonly start: number;
+  readonly end: number;
+}
+
+function bodyOf({ place, value, size }: ElfSymbol): Part {
+  return { place, start: Number(value), end: Number(value) + size };
+}
+
+function rangeOf(match: UnitMatch, { place, start, end }: Part, hasEntry: boolean): OldRange | undefined {
+  if (typeof place !== 'number') return undefined;
+  const text = match.text.get(place);
   if (text === undefined) return undefined;
-  const from = text.layout.toRun(Number(symbol.value));
-  const to = text.layout.toRun(Number(symbol.value) + symbol.size);
+  const from = text.layout.toRun(start);
+  const to = text.layout.toRun(end);
   return {
     start: addressAt(text.base, from),
     hasEntry,
@@ -23,13 +37,26 @@ function rangeOf(match: UnitMatch, symbol: ElfSymbol, hasEntry: boolean): OldRan
   };
 }
 
-/** A function's own code first, then its cold parts (`NAME.cold`, and numbered ones). */
+/** What moves with a function of assembly, and lies before its start or behind its end. */
+function codeAround({ object }: UnitMatch, main: ElfSymbol): readonly Part[] {
+  const section = typeof main.place === 'number' ? object.sections[main.place] : undefined;
+  if (section === undefined) return [];
+  const body = bodyOf(main);
+  const slice = codeSlices(object, section).find(({ entry }) => entry === body.start);
+  if (slice === undefined) return [];
+  return [
+    { place: main.place, start: slice.start, end: body.start },
+    { place: main.place, start: body.end, end: slice.end },
+  ].filter(({ start, end }) => start < end);
+}
+
+/** A function's own code first, then its cold parts (`NAME.cold`, and numbered ones) and what lies around it. */
 export function oldRanges(match: UnitMatch, name: string): readonly OldRange[] {
   const functions = match.object.symbols.filter((symbol) => symbol.type === STT_FUNC);
   const mains = functions.filter((symbol) => symbol.name === name);
   const [main] = mains;
-  const first = main === undefined ? undefined : rangeOf(match, main, true);
-  if (mains.length !== 1 || first === undefined) {
+  const first = main === undefined ? undefined : rangeOf(match, bodyOf(main), true);
+  if (mains.length !== 1 || main === undefined || first === undefined) {
     throw new RefusedError(
       'refused',
       `${match.object.path}: ${mains.length} functions ${name} that could be replaced, expected one`,
@@ -37,9 +64,11 @@ export function oldRanges(match: UnitMatch, name: string): readonly OldRange[] {
   }
   const cold = functions
     .filter((symbol) => symbol.name === `${name}.cold` || symbol.name.startsWith(`${name}.cold.`))
-    .map((symbol) => rangeOf(match, symbol, false))
+    .map(bodyOf);
+  const others = [...cold, ...codeAround(match, main)]
+    .map((part) => rangeOf(match, part, false))
     .filter((range) => range !== undefined);
-  return [first, ...cold];
+  return [first, ...others];
 }
 
 /**

@@ -3,7 +3,8 @@
  *
  * The module loader gives meaning to names, so few are left: `.smp_locks` entries are honoured only for
  * addresses in the section named `.text` (arch/x86/kernel/module.c), and per-CPU data is found only in
- * `.data..percpu` (kernel/module/main.c, find_pcpusec()), whatever a built-in object called it.
+ * `.data..percpu` (kernel/module/main.c, find_pcpusec()), whatever a built-in object called it. Records of
+ * pr_debug() can be switched on only in `__dyndbg` (find_module_sections()).
  */
 import { FormatError } from '../diagnostics/error.ts';
 import type { Section } from '../elf/model.ts';
@@ -40,12 +41,14 @@ export function outputSectionName(
       return '.rodata.str';
     case 'data':
     case 'init-data':
+      if (section.name === '__dyndbg') return section.name;
       return section.name.startsWith('.data..ro_after_init') ? '.data..ro_after_init' : '.data';
     case 'bss':
       return '.bss';
     case 'percpu':
       return '.data..percpu';
     case 'table':
+    case 'hooks':
     case 'drop':
       return undefined;
     case 'unknown':

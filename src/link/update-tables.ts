@@ -15,6 +15,7 @@ import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
 import { writeObject } from '../elf/write-object.ts';
 import type { Address } from '../kernel/address.ts';
+import { HOOK_KINDS, type HookKind } from '../kernel/tables/hooks.ts';
 
 /** A piece of the old code, as it is in memory. */
 export interface OldRange {
@@ -35,11 +36,27 @@ export interface Trampoline {
   readonly siteSize: number;
 }
 
+export interface HookCall {
+  readonly kind: HookKind;
+  readonly name: string;
+  /** Name under which the function is asked for when the tables are linked. */
+  readonly function: string;
+}
+
+export interface UpdateTables {
+  readonly trampolines: readonly Trampoline[];
+  /** Those of one kind in the order in which they are called. */
+  readonly hooks: readonly HookCall[];
+  /** After an undo the module stays loaded. */
+  readonly resident: boolean;
+}
+
 /** KSPLICE_RANGE_ENTRY, KSPLICE_UPDATE_RESIDENT. */
 const RANGE_ENTRY = 1;
 const UPDATE_RESIDENT = 1;
 const FUNCTION_SIZE = 40;
 const RANGE_SIZE = 32;
+const HOOK_SIZE = 24;
 
 /** Appends pieces to one section, and remembers what has to be relocated. */
 class TableBuilder {
@@ -131,8 +148,22 @@ function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
   return at;
 }
 
+/** Returns where the array of hooks starts. */
+function addHooks(builder: TableBuilder, hooks: readonly HookCall[]): number {
+  const named = hooks.map((hook) => ({ hook, name: string(builder, hook.name) }));
+  const at = builder.align();
+  for (const { hook, name } of named) {
+    builder.u32(HOOK_KINDS.indexOf(hook.kind));
+    builder.u32(0);
+    builder.pointer(name);
+    builder.pointerTo(hook.function);
+  }
+  if (builder.align() - at !== hooks.length * HOOK_SIZE) throw new RangeError('struct ksplice_hook');
+  return at;
+}
+
 /** Object that defines the stub's ksplice_update_* symbols. */
-export function updateTables(id: string, trampolines: readonly Trampoline[], resident: boolean): ObjectFile {
+export function updateTables(id: string, { trampolines, hooks, resident }: UpdateTables): ObjectFile {
   const builder = new TableBuilder();
   const idAt = string(builder, id);
   builder.define('ksplice_update_id', idAt);
@@ -158,6 +189,11 @@ export function updateTables(id: string, trampolines: readonly Trampoline[], res
   const countAt = builder.align();
   builder.u32(trampolines.length);
   builder.define('ksplice_update_nr_functions', countAt);
+  const hooksAt = addHooks(builder, hooks);
+  builder.define('ksplice_update_hooks', hooksAt);
+  const hookCountAt = builder.align();
+  builder.u32(hooks.length);
+  builder.define('ksplice_update_nr_hooks', hookCountAt);
   const flagsAt = builder.align();
   builder.u32(resident ? UPDATE_RESIDENT : 0);
   builder.define('ksplice_update_flags', flagsAt);

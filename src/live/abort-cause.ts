@@ -7,8 +7,9 @@ import {
   type KspliceError,
   MatchError,
   MissingError,
+  RefusedError,
 } from '../diagnostics/error.ts';
-import { abortCauseOf, type Conflict, conflictsOf } from './core-sysfs.ts';
+import { abortCauseOf, type Conflict, conflictsOf, failedHookOf } from './core-sysfs.ts';
 
 export function describeConflict(conflict: Conflict): string {
   return `${conflict.task} (pid ${conflict.pid}) is in ${conflict.functions.join(', ')}`;
@@ -54,6 +55,18 @@ export function abortError(
         hint: 'dmesg names the byte; a kprobe or another tool may have written to the function just now',
         details,
       });
+    case 'call_failed': {
+      const hook = failedHookOf(id);
+      const what = hook === undefined ? 'a hook' : `its hook ${hook.name}`;
+      return new RefusedError(
+        'call_failed',
+        `${id}: cannot ${verb}: ${what} refused it (returned ${hook?.result ?? 'an error'}); ${state}`,
+        {
+          hint: 'the check is the author\'s: the patch says what it asks for (ksplice view --file FILE shows it)',
+          details: { ...details, hook },
+        },
+      );
+    }
     case 'target_not_loaded':
       return new MissingError(
         'target_not_loaded',

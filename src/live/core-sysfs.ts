@@ -117,6 +117,12 @@ export function conflictsOf(id: string): readonly Conflict[] {
   return parseConflicts(read(id, 'conflicts'));
 }
 
+/** The hook that refused the last change of stage, and what it returned; undefined if none did. */
+export function failedHookOf(id: string): { readonly name: string; readonly result: number } | undefined {
+  const [, name, result] = /^(\S+) (-?\d+)$/.exec(read(id, 'failed_hook')) ?? [];
+  return name === undefined ? undefined : { name, result: Number(result) };
+}
+
 /** Lines of `NAME VALUE`. */
 export function parseTiming(text: string): SwitchTiming {
   const lines = text.split('\n');

@@ -221,7 +221,10 @@ export class LearnedValues {
     const key = `${section.index}:${offset}:${at}`;
     if (this.#compared.has(key)) return undefined;
     const isString = (section.flags & SHF_STRINGS) !== 0;
-    const end = isString ? section.data.indexOf(0, offset) + 1 : offset + section.entrySize;
+    // Assembly refers to the halves of a constant, too; merged it is as a whole.
+    const inside = isString || section.entrySize === 0 ? 0 : offset % section.entrySize;
+    const start = offset - inside;
+    const end = isString ? section.data.indexOf(0, offset) + 1 : start + section.entrySize;
     if (offset < 0 || end <= offset || end > section.size) {
       return this.#mismatch(
         `${section.name}+${hex(BigInt(offset))}`,
@@ -229,15 +232,15 @@ export class LearnedValues {
         'contents to compare',
       );
     }
-    const expected = section.data.subarray(offset, end);
-    const found = readIfMapped(this.#kernel, at, expected.length);
+    const expected = section.data.subarray(start, end);
+    const found = readIfMapped(this.#kernel, addressAt(at, -inside), expected.length);
     if (found === undefined || Buffer.compare(found, expected) !== 0) {
       const show = (bytes: Uint8Array): string =>
         isString
           ? JSON.stringify(Buffer.from(bytes).toString('latin1').replace(/\0.*$/s, ''))
           : Buffer.from(bytes).toString('hex');
       const what = found === undefined ? `no memory at ${hex(at)}` : show(found);
-      return this.#mismatch(`${section.name}+${hex(offset)}`, what, show(expected));
+      return this.#mismatch(`${section.name}+${hex(start)}`, what, show(expected));
     }
     this.#compared.add(key);
     return undefined;

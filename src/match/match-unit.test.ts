@@ -4,6 +4,7 @@ import type { Boot, FakeKernel, LoadedObject } from '../../test/support/fake-ker
 import { hexToBytes } from '../../test/support/hex-table.ts';
 import { bytesOf32 } from '../../test/support/kernel-code.ts';
 import { addresses, smallKernel } from '../../test/support/small-kernel.ts';
+import { SHF_ALLOC, SHF_MERGE } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
 import { matchUnit } from './match-unit.ts';
@@ -319,6 +320,25 @@ describe('matchUnit, references', () => {
     expect(outcome()).toMatch(/expected "%d is on"/);
     kernel.write(loaded.at('first', 15), bytesOf32(0xffffffff8f000000n));
     expect(outcome()).toMatch(/found no memory at 0xffffffff8f000000/);
+  });
+
+  it('compares a constant as a whole, whichever part of it the code refers to', () => {
+    const text = record.sections['.text'];
+    const constant = Buffer.from('0123456789abcdef');
+    const { kernel, loaded, outcome } = scene({
+      '.rodata.cst16': { bytes: constant, flags: SHF_ALLOC | SHF_MERGE, entrySize: 16 },
+      '.text': {
+        ...text,
+        relocations: (text?.relocations ?? []).map((each) =>
+          each[0] === 15 ? [15, '32S', '.rodata.cst16', 8] : each,
+        ),
+      },
+    });
+    const elsewhere = kernel.map(0xffffffff82e00000n, Buffer.from('..0123456789abcdef'));
+    kernel.write(loaded.at('first', 15), bytesOf32(elsewhere + 10n));
+    expect(outcome()).toBe('match');
+    kernel.write(elsewhere + 3n, [0x21]);
+    expect(outcome()).toMatch(/^\.rodata\.cst16\+0x0: found 3021/);
   });
 
   it.each([15, 16, -1])('a string at %i, outside the section, explains nothing', (offset) => {

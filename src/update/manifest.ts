@@ -12,6 +12,7 @@
  * looks at it.
  */
 import * as v from 'valibot';
+import { HOOK_KINDS } from '../kernel/tables/hooks.ts';
 import { areCveIdsNormal, isCveId } from './cve-ids.ts';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
@@ -69,8 +70,8 @@ const functionSchema = v.strictObject({
     offset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
     size: v.pipe(v.number(), v.integer(), v.minValue(5), v.maxValue(64)),
   }),
-  /** What the kernel rewrites where the jump would go: only the kernel's livepatch can take such a function. */
-  needsLivepatch: v.nullable(v.picklist(['jump-label', 'static-call'])),
+  /** Why no jump can be written there: only the kernel's livepatch can take such a function. */
+  needsLivepatch: v.nullable(v.picklist(['jump-label', 'static-call', 'no-room'])),
 });
 
 /** What an undefined symbol of the replacement object stands for. */
@@ -93,6 +94,10 @@ const unitSchema = v.strictObject({
   replacement: memberSchema,
   functions: v.array(functionSchema),
   newFunctions: v.array(symbol),
+  /** New functions that the core calls when the update is applied or undone; left out rather than empty. */
+  hooks: v.exactOptional(
+    v.pipe(v.array(v.strictObject({ kind: v.picklist(HOOK_KINDS), name: symbol })), v.minLength(1)),
+  ),
   references: v.array(referenceSchema),
   escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(line(1024)) }),
 });
@@ -133,6 +138,7 @@ const manifestSchema = v.strictObject({
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestKernel = v.InferOutput<typeof kernelSchema>;
 export type ManifestUnit = v.InferOutput<typeof unitSchema>;
+export type ManifestHook = NonNullable<ManifestUnit['hooks']>[number];
 export type ManifestFunction = v.InferOutput<typeof functionSchema>;
 export type ManifestReference = v.InferOutput<typeof referenceSchema>;
 export type ManifestMember = v.InferOutput<typeof memberSchema>;

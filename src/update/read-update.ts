@@ -52,6 +52,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
     patches: splitPatches(take(archive, PATCH_MEMBER, file), manifest, file),
     units: manifest.units.map((unit, index) => ({
       ...unit,
+      hooks: unit.hooks ?? [],
       pre: object(unit.pre, preMember(index)),
       replacement: object(unit.replacement, replacementMember(index)),
     })),

@@ -5,7 +5,6 @@
  * has put there. Written after them, the jump leaves all of these working; a function without them takes it at
  * its first byte. A jump has five bytes and covers whole instructions, so that no return address and no branch
  * of the old code points into the middle of what is left of it.
- *
  */
 import { RefusedError } from '../diagnostics/error.ts';
 import { STT_FUNC } from '../elf/constants.ts';
@@ -13,16 +12,19 @@ import type { ObjectFile } from '../elf/model.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import type { Decoder } from '../x86/decoder.ts';
 
+export type LivepatchReason = 'jump-label' | 'static-call' | 'no-room';
+
 export interface TrampolineSite {
   /** Bytes from the function's start. */
   readonly offset: number;
-  /** Bytes of whole instructions there, at least 5. */
+  /** Bytes of whole instructions there, at least 5; of the jump alone where there is no room for it. */
   readonly size: number;
   /**
-   * A place among these bytes that the kernel rewrites at any time: toggled, it would find our jump there.
-   * (A lock prefix is in the way only on a machine that booted with one CPU; the core looks.)
+   * Why the jump cannot be written, where the function can be replaced all the same at its ftrace entry: it ends
+   * too soon behind it; or the kernel rewrites a place among these bytes at any time and would find our
+   * jump there. (A lock prefix is in the way only on a machine that booted with one CPU; the core looks.)
    */
-  readonly needsLivepatch: 'jump-label' | 'static-call' | null;
+  readonly needsLivepatch: LivepatchReason | null;
 }
 
 const JUMP_SIZE = 5;
@@ -30,7 +32,7 @@ const JUMP_SIZE = 5;
 /**
  * Finds the site in each of the functions named, in the order of the names.
  * @param pre the plainly compiled unit
- * @throws RefusedError for a function that is too short, or is not there exactly once
+ * @throws RefusedError for a function that is too short and not traced, or is not there exactly once
  */
 export function trampolineSites(
   pre: ObjectFile,
@@ -55,11 +57,17 @@ export function trampolineSites(
     const offset = entry?.length ?? 0;
     const code = section.data.subarray(start, start + symbol.size);
     const size = decoder.boundaryAtOrAfter(code, offset, JUMP_SIZE);
+    if (size === undefined && entry !== undefined) {
+      return { offset, size: JUMP_SIZE, needsLivepatch: 'no-room' };
+    }
     if (size === undefined) {
       throw new RefusedError(
         'refused',
-        `${pre.path}: ${name}: ${symbol.size} bytes, no room for a jump of ${JUMP_SIZE} at +${offset}`,
-        { hint: 'patch its callers instead', details: { unit: pre.path, function: name } },
+        `${pre.path}: ${name}: ${symbol.size} bytes, no room for a jump of ${JUMP_SIZE}, and no ftrace entry`,
+        {
+          hint: 'leave this function as it is, and have its callers call another one',
+          details: { unit: pre.path, function: name },
+        },
       );
     }
     const [from, to] = [start + offset, start + offset + size];

@@ -1,4 +1,4 @@
-import type { Manifest, ManifestKernel, ManifestUnit } from './manifest.ts';
+import type { Manifest, ManifestHook, ManifestKernel, ManifestUnit } from './manifest.ts';
 
 /** The text of one patch file. */
 export interface UpdatePatch {
@@ -8,7 +8,9 @@ export interface UpdatePatch {
 }
 
 /** One object file that the patch changes: what the manifest says of it, and its two objects. */
-export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement'>> {
+export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement' | 'hooks'>> {
+  /** Functions for the core to call, maybe none. */
+  readonly hooks: readonly ManifestHook[];
   /** ELF object: the whole unit before the patch, compiled as `matching` says. */
   readonly pre: Uint8Array;
   /** ELF object: the replacement code. */

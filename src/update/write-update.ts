@@ -62,8 +62,9 @@ function describe(contents: UpdateContents): Manifest {
     kernel: contents.kernel,
     coreInterface: contents.coreInterface,
     patches: contents.patches.map(({ name, bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),
-    units: contents.units.map(({ pre, replacement, ...unit }, index) => ({
+    units: contents.units.map(({ pre, replacement, hooks, ...unit }, index) => ({
       ...unit,
+      ...(hooks.length === 0 ? {} : { hooks: [...hooks] }),
       pre: describeMember(preMember(index), pre),
       replacement: describeMember(replacementMember(index), replacement),
     })),

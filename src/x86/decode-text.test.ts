@@ -27,6 +27,28 @@ describe('decodeText', () => {
     ]);
   });
 
+  it('gives the place that an operand names relative to its instruction', () => {
+    // lea -9(%rip), %rax; cmpb $1, 0x10(%rip); mov (%rax), %eax
+    const found = decodeText(bytes('48 8d 05 f7 ff ff ff 80 3d 10 00 00 00 01 8b 00'));
+    expect(found.map((each) => each.memory)).toEqual([-2, 0x1e, undefined]);
+  });
+
+  it('tells where control does not go on', () => {
+    // jmp +0; jne +0; call +0; jmp *%rax; call *%rax; ud2; int3; nop; ret
+    const found = decodeText(bytes('eb 00 75 00 e8 00 00 00 00 ff e0 ff d0 0f 0b cc 90 c3'));
+    expect(found.map((each) => each.ends)).toEqual([
+      true,
+      false,
+      false,
+      true,
+      false,
+      true,
+      true,
+      false,
+      true,
+    ]);
+  });
+
   it('takes an indirect call for no near branch', () => {
     const [call] = decodeText(bytes('ff 15 00 00 00 00'));
     expect(call).toMatchObject({ branch: undefined, target: undefined, displacement: 2 });

@@ -22,6 +22,10 @@ export interface TextInstruction {
   readonly target: number | undefined;
   /** Takes the address of its memory operand only. */
   readonly lea: boolean;
+  /** Place that a memory operand relative to %rip names as the bytes stand, from the start of the decoded bytes. */
+  readonly memory: number | undefined;
+  /** Control does not go on behind it: ret, jmp, ud2, int3. */
+  readonly ends: boolean;
   /** Offset of the displacement from the instruction's start; undefined if there is none. */
   readonly displacement: number | undefined;
   /** Offset of the immediate (for a branch: its distance) from the instruction's start. */
@@ -34,6 +38,18 @@ function branchKind(flow: FlowControl): NearBranch | undefined {
   if (flow === FlowControl.UnconditionalBranch) return 'jmp';
   if (flow === FlowControl.ConditionalBranch || flow === FlowControl.XbeginXabortXend) return 'jcc';
   return undefined;
+}
+
+/** int3 goes on only for whoever has put it there; as part of the code it is a trap. */
+function isEnd(instruction: Instruction): boolean {
+  const flow = instruction.flowControl;
+  return (
+    flow === FlowControl.Return ||
+    flow === FlowControl.UnconditionalBranch ||
+    flow === FlowControl.IndirectBranch ||
+    flow === FlowControl.Exception ||
+    instruction.mnemonic === Mnemonic.Int3
+  );
 }
 
 function describe(instruction: Instruction, offset: number, constants: ConstantOffsets): TextInstruction {
@@ -49,6 +65,10 @@ function describe(instruction: Instruction, offset: number, constants: ConstantO
     branch,
     target: branch === undefined ? undefined : Number(BigInt.asIntN(64, instruction.nearBranchTarget)),
     lea: instruction.mnemonic === Mnemonic.Lea,
+    memory: instruction.isIpRelMemoryOperand
+      ? Number(BigInt.asIntN(64, instruction.ipRelMemoryAddress))
+      : undefined,
+    ends: isEnd(instruction),
     displacement: constants.hasDisplacement ? constants.displacementOffset : undefined,
     immediate: constants.hasImmediate ? constants.immediateOffset : undefined,
     valid: !instruction.isInvalid,

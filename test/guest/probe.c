@@ -6,6 +6,10 @@
  *	probe dirents DIR	types of "." and "..", then the same into a page that is not writable
  *	probe null-read		reads no byte from a pipe
  *	probe mincore		asks whether a page that was just written is in memory
+ *	probe inodes		makes 4000 pipes one after the other, and tells the greatest inode number
+ *	probe alarm		which signals an interval timer sends that runs once, and one that runs again and again
+ *	probe pkey		asks for a memory key that forbids writing, and for one that forbids everything
+ *	probe sendto		sends datagrams over loopback, to an address of the usual length and to a long one
  *
  * Exit status 70 when something else goes wrong, which says nothing about the kernel.
  */
@@ -13,10 +17,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -107,6 +116,103 @@ static int probe_mincore(void)
 	return 0;
 }
 
+static int probe_inodes(void)
+{
+	unsigned long greatest = 0;
+
+	/* A CPU takes 1024 numbers at a time; two CPUs cannot have so many left. */
+	for (int i = 0; i < 4000; i++) {
+		struct stat status;
+		int ends[2];
+
+		if (pipe(ends) || fstat(ends[0], &status))
+			return broken("pipe");
+		close(ends[0]);
+		close(ends[1]);
+		if (status.st_ino > greatest)
+			greatest = status.st_ino;
+	}
+	printf("%lu\n", greatest);
+	return 0;
+}
+
+/* The name of the signal that a timer of 10 ms sends, or NULL. */
+static const char *timer_signal(const sigset_t *signals, long interval_us)
+{
+	const struct itimerval start = { { 0, interval_us }, { 0, 10000 } }, stop = { 0 };
+	int number;
+
+	if (setitimer(ITIMER_REAL, &start, NULL) || sigwait(signals, &number) ||
+	    setitimer(ITIMER_REAL, &stop, NULL))
+		return NULL;
+	/* What a periodic timer sent meanwhile is not for the next question. */
+	sigtimedwait(signals, NULL, &(struct timespec){ 0 });
+	return sigabbrev_np(number);
+}
+
+static int probe_alarm(void)
+{
+	const char *once, *again;
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGALRM);
+	sigaddset(&signals, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL))
+		return broken("sigprocmask");
+	once = timer_signal(&signals, 0);
+	again = timer_signal(&signals, 10000);
+	if (!once || !again)
+		return broken("setitimer");
+	printf("once %s again %s\n", once, again);
+	return 0;
+}
+
+static const char *key_for(unsigned int rights)
+{
+	int key = pkey_alloc(0, rights);
+
+	if (key < 0)
+		return strerrorname_np(errno);
+	/* The register has what was asked for only if the kernel wrote it. */
+	return pkey_get(key) == (int)rights ? "ok" : "wrong rights";
+}
+
+static int probe_pkey(void)
+{
+	printf("read only %s nothing %s\n", key_for(PKEY_DISABLE_WRITE), key_for(PKEY_DISABLE_ACCESS));
+	return 0;
+}
+
+static const char *send_to(int receiver, int sender, socklen_t length)
+{
+	/* As long as any address may be. */
+	union {
+		struct sockaddr_in in;
+		struct sockaddr_storage storage;
+	} to = { 0 };
+	socklen_t size = sizeof(to.in);
+	char got[8];
+
+	if (getsockname(receiver, (struct sockaddr *)&to.in, &size))
+		return "no name";
+	if (syscall(SYS_sendto, sender, "hello", 5, MSG_DONTWAIT, &to, length) < 0)
+		return strerrorname_np(errno);
+	return recv(receiver, got, sizeof(got), 0) == 5 && !memcmp(got, "hello", 5) ? "ok" : "lost";
+}
+
+static int probe_sendto(void)
+{
+	const struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int receiver = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (receiver < 0 || sender < 0 || bind(receiver, (const struct sockaddr *)&loopback, sizeof(loopback)))
+		return broken("bind");
+	printf("short %s long %s\n", send_to(receiver, sender, sizeof(struct sockaddr_in)),
+	       send_to(receiver, sender, 100));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "getpriority"))
@@ -117,6 +223,14 @@ int main(int argc, char **argv)
 		return probe_null_read();
 	if (argc == 2 && !strcmp(argv[1], "mincore"))
 		return probe_mincore();
-	fprintf(stderr, "usage: probe getpriority | dirents DIR | null-read | mincore\n");
+	if (argc == 2 && !strcmp(argv[1], "inodes"))
+		return probe_inodes();
+	if (argc == 2 && !strcmp(argv[1], "alarm"))
+		return probe_alarm();
+	if (argc == 2 && !strcmp(argv[1], "pkey"))
+		return probe_pkey();
+	if (argc == 2 && !strcmp(argv[1], "sendto"))
+		return probe_sendto();
+	fprintf(stderr, "usage: probe getpriority | dirents DIR | null-read | mincore | inodes | alarm | pkey | sendto\n");
 	return 64;
 }

@@ -6,7 +6,13 @@ import type { Patch } from '../../src/build/patch/model.ts';
 import { parsePatch } from '../../src/build/patch/parse-patch.ts';
 import { type PreparedTree, prepareTree } from '../../src/build/tree.ts';
 import { KspliceError, NoChangeError, RefusedError } from '../../src/diagnostics/error.ts';
-import { type BuildFixture, createBuildFixture, patchOf, snapshot } from './build-tree-fixture.ts';
+import {
+  AUTHOR_HEADERS,
+  type BuildFixture,
+  createBuildFixture,
+  patchOf,
+  snapshot,
+} from './build-tree-fixture.ts';
 
 const HEADER = 'include/linux/wide.h';
 let fixture: BuildFixture;
@@ -23,7 +29,7 @@ afterAll(async () => {
 
 function build(patches: readonly Patch[], maxUnits?: number): ReturnType<typeof buildUnits> {
   const workDir = path.join(fixture.directory, 'work');
-  return buildUnits({ tree, patches, workDir, jobs: 2, maxUnits });
+  return buildUnits({ tree, patches, authorHeaders: AUTHOR_HEADERS, workDir, jobs: 2, maxUnits });
 }
 
 async function unitsOf(...patches: readonly Patch[]): Promise<readonly string[]> {
@@ -66,6 +72,12 @@ describe('the units that a header changes', () => {
     ]);
   });
 
+  it('are from assembly, too, and tell their module', async () => {
+    const { units } = await build([await patchOf(fixture, [['include/linux/step.h', 'STEP 1', 'STEP 3']])]);
+    expect(units).toMatchObject([{ path: 'fs/crc-core.o', source: 'fs/crc-core.S', target: 'crc_all' }]);
+    expect(Buffer.from(units[0]?.pre ?? []).equals(units[0]?.post ?? new Uint8Array())).toBe(false);
+  });
+
   it('are none if only lines move', async () => {
     const patch = await patchOf(fixture, [[HEADER, 'struct pair', '\n\nstruct pair']]);
     expect(await failureOf(patch)).toBeInstanceOf(NoChangeError);
@@ -84,7 +96,14 @@ describe('the units that a header changes', () => {
     const steps: string[] = [];
     const patch = await patchOf(fixture, [[HEADER, 'x + 1;', 'x + 2;']]);
     const workDir = path.join(fixture.directory, 'work');
-    await buildUnits({ tree, patches: [patch], workDir, jobs: 2, onProgress: (step) => steps.push(step) });
+    await buildUnits({
+      tree,
+      patches: [patch],
+      authorHeaders: AUTHOR_HEADERS,
+      workDir,
+      jobs: 2,
+      onProgress: (step) => steps.push(step),
+    });
     expect(steps.join('\n')).not.toContain('asking kbuild');
     expect(await snapshot(fixture.source)).toEqual(before);
   });

@@ -19,14 +19,19 @@ SUBLEVEL = 99
 MAKEFLAGS += -rR
 srctree := $(CURDIR)
 real-obj-y := fs/pipe.o fs/sched.o fs/one.o fs/two.o fs/three.o fs/four.o
-real-obj-m := fs/nfs.o fs/shared.o
+real-obj-m := fs/nfs.o fs/shared.o fs/crc-core.o
 modname-shared := nfs:nfsd
+modname-crc-core := crc-all
+modname = $(or $(modname-$(basename $(@F))),$(basename $(@F)))
 lib-y := lib/sort.o
 flags = -Wp,-MMD,$(@D)/.$(@F).d -I$(srctree)/include -I./include/generated -fmacro-prefix-map=$(srctree)/= -O2 -g \\
-	-DKBUILD_MODNAME='"$(or $(modname-$(basename $(@F))),$(basename $(@F)))"' $(if $(M)$(filter $@,$(real-obj-m)),-DMODULE) $(KCFLAGS)
+	-DKBUILD_MODNAME='"$(modname)"' $(if $(M)$(filter $@,$(real-obj-m)),-DMODULE) $(KCFLAGS)
 cmd_cc_o_c = $(CC) $(flags) -c -o $@ $< ; ./tools/objtool/objtool --orc $@
 quiet_cmd_cc_o_c = CC      $@
-escaped = $(subst ','\\'',$(cmd_cc_o_c))
+aflags = -Wp,-MMD,$(@D)/.$(@F).d -I$(srctree)/include -D__ASSEMBLY__ $(if $(filter $@,$(real-obj-m)),-DMODULE) $(KAFLAGS)
+cmd_as_o_S = $(CC) $(aflags) -c -o $@ $< ; ./tools/objtool/objtool --orc $@
+quiet_cmd_as_o_S = AS      $@
+escaped = $(subst ','\\'',$(cmd_$(1)))
 
 .PHONY: olddefconfig prepare scripts FORCE
 olddefconfig:
@@ -52,16 +57,18 @@ stub/update.o: $(M)/stub/update.c FORCE
 include $(M)/Kbuild
 else
 define compile
-	@set -e; echo '  $(quiet_cmd_cc_o_c)'; cd $(O); mkdir -p $(@D); $(cmd_cc_o_c); sh scripts/basic/fixdep $(@D)/.$(@F).d $@ '$(escaped)' > $(@D)/.$(@F).cmd
+	@set -e; echo '  $(quiet_cmd_$(1))'; cd $(O); mkdir -p $(@D); $(cmd_$(1)); sh scripts/basic/fixdep $(@D)/.$(@F).d $@ '$(escaped)' > $(@D)/.$(@F).cmd
 endef
 ./: $(real-obj-y) $(real-obj-m) $(lib-y) arch/x86/entry/vdso/clock.o
 	@echo '  GEN     names.h'; sed p $(srctree)/include/linux/names.h > names.h
 fs/%.o: $(srctree)/fs/%.c FORCE
-	$(compile)
+	$(call compile,cc_o_c)
+fs/%.o: $(srctree)/fs/%.S FORCE
+	$(call compile,as_o_S)
 arch/x86/entry/vdso/%.o: $(srctree)/arch/x86/entry/vdso/%.c FORCE
-	$(compile)
+	$(call compile,cc_o_c)
 lib/%.o: $(srctree)/lib/%.c FORCE
-	$(compile)
+	$(call compile,cc_o_c)
 endif
 FORCE:
 `;
@@ -96,6 +103,17 @@ int pipe_open(int x)
   'fs/rt.c': 'static __attribute__((noinline)) int rt_tick(int x)\n{\n\treturn printk("rt %d", x);\n}\n',
   'fs/nfs.c': 'int nfs_open(void)\n{\n\treturn 1;\n}\n',
   'fs/shared.c': 'int shared_open(void)\n{\n\treturn 1;\n}\n',
+  'fs/crc-core.S': `#include <linux/step.h>
+#include "glue.S"
+.globl crc_add
+crc_add:
+	lea STEP(%rdi), %rax
+	FINISH
+.type crc_add, @function
+.size crc_add, . - crc_add
+`,
+  'include/linux/step.h': '#define STEP 1\n',
+  'fs/glue.S': '.macro FINISH\n\tret\n.endm\n',
   'arch/x86/entry/vdso/clock.c': '#include "../../../../lib/time.c"\n',
   'lib/time.c': 'int time_now(void)\n{\n\treturn 1;\n}\n',
   'fs/unused.c': 'int unused_open(void)\n{\n\treturn 1;\n}\n',
@@ -138,6 +156,9 @@ int three_open(int x)
 };
 
 /** A tree in a directory of its own; `remove` takes all of it away. */
+/** What authors of patches include; this project's own. */
+export const AUTHOR_HEADERS = path.resolve(import.meta.dirname, '../../include');
+
 export interface BuildFixture {
   readonly directory: string;
   readonly source: string;

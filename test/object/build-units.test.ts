@@ -7,7 +7,13 @@ import { parsePatch } from '../../src/build/patch/parse-patch.ts';
 import { type PreparedTree, prepareTree } from '../../src/build/tree.ts';
 import { FormatError, KspliceError, NoChangeError, RefusedError } from '../../src/diagnostics/error.ts';
 import { readObject } from '../../src/elf/read-object.ts';
-import { type BuildFixture, createBuildFixture, patchOf, snapshot } from './build-tree-fixture.ts';
+import {
+  AUTHOR_HEADERS,
+  type BuildFixture,
+  createBuildFixture,
+  patchOf,
+  snapshot,
+} from './build-tree-fixture.ts';
 
 let fixture: BuildFixture;
 let tree: PreparedTree;
@@ -22,7 +28,13 @@ afterAll(async () => {
 });
 
 function build(...patches: readonly Patch[]): ReturnType<typeof buildUnits> {
-  return buildUnits({ tree, patches, workDir: path.join(fixture.directory, 'work'), jobs: 2 });
+  return buildUnits({
+    tree,
+    patches,
+    authorHeaders: AUTHOR_HEADERS,
+    workDir: path.join(fixture.directory, 'work'),
+    jobs: 2,
+  });
 }
 
 async function buildOne(...patches: readonly Patch[]): Promise<BuiltUnit> {
@@ -138,6 +150,22 @@ describe('the objects of a unit', () => {
   it('tell the module that they are part of', async () => {
     const unit = await buildOne(await patchOf(fixture, [['fs/nfs.c', 'return 1', 'return 2']]));
     expect(unit).toMatchObject({ path: 'fs/nfs.o', target: 'nfs' });
+  });
+
+  it('are assembled from assembly; kbuild tells the module, which the command does not', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/crc-core.S', 'lea STEP(', 'lea STEP+1(']]));
+    expect(unit).toMatchObject({ path: 'fs/crc-core.o', source: 'fs/crc-core.S', target: 'crc_all' });
+    const code = [unit.prePlain, unit.pre, unit.post].map((object) =>
+      readObject(object, 'x.o').sections.find(({ name }) => name === '.text'),
+    );
+    const texts = [1, 1, 2].map((distance) => Buffer.from([0x48, 0x8d, 0x47, distance, 0xc3]));
+    expect(code.map((section) => Buffer.from(section?.data ?? []))).toEqual(texts);
+  });
+
+  it('are of the assembly that includes a patched file of assembly', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['fs/glue.S', 'ret', 'nop\n\tret']]));
+    expect(unit).toMatchObject({ path: 'fs/crc-core.o', source: 'fs/crc-core.S' });
+    expect(unit.post).not.toEqual(unit.pre);
   });
 
   it('are made without a write to the source tree', async () => {

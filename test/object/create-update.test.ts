@@ -17,7 +17,7 @@ import { run } from '../../src/process/run.ts';
 import { readUpdate } from '../../src/update/read-update.ts';
 import { sha256 } from '../../src/update/sha256.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
-import { type BuildFixture, createBuildFixture, snapshot } from './build-tree-fixture.ts';
+import { AUTHOR_HEADERS, type BuildFixture, createBuildFixture, snapshot } from './build-tree-fixture.ts';
 
 let fixture: BuildFixture;
 /** Of the update of `PATCH`, wherever it is made. */
@@ -72,6 +72,7 @@ function optionsFor(one: BuildFixture, changes: Partial<CreateOptions> = {}): Cr
     jobs: 2,
     cacheDir: one.options.cacheDir,
     coreSources: one.core,
+    authorHeaders: AUTHOR_HEADERS,
     createdBy: 'ksplice test',
     signal: new AbortController().signal,
     onProgress: () => undefined,

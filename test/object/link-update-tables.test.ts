@@ -6,17 +6,19 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ObjectFile } from '../../src/elf/model.ts';
 import { toAddress } from '../../src/kernel/address.ts';
-import { type Trampoline, updateTables } from '../../src/link/update-tables.ts';
+import { HOOK_KINDS } from '../../src/kernel/tables/hooks.ts';
+import { type HookCall, type Trampoline, updateTables } from '../../src/link/update-tables.ts';
 import { openWorkshop } from '../support/compile.ts';
 
 const fields = {
   ksplice_range: ['start', 'size', 'flags', 'body', 'mask'],
+  ksplice_hook: ['kind', 'reserved', 'name', 'function'],
   ksplice_function: ['name', 'new_addr', 'ranges', 'nr_ranges', 'site_offset', 'site_size', 'reserved'],
 } as const;
 type Struct = keyof typeof fields;
 
-/** Offset of each field, and under '' the size of the whole. */
-function layoutInC(): Readonly<Record<Struct, Readonly<Record<string, number>>>> {
+/** Offset of each field, and under '.' the size of the whole; the number of each kind of hook. */
+function layoutInC(): Readonly<Record<Struct | 'kind', Readonly<Record<string, number>>>> {
   using workshop = openWorkshop();
   const header = readFileSync(new URL('../../core/ksplice.h', import.meta.url), 'utf8');
   workshop.write('ksplice.h', header.replace('#include <linux/types.h>', ''));
@@ -24,17 +26,20 @@ function layoutInC(): Readonly<Record<Struct, Readonly<Record<string, number>>>>
     `printf("${struct} . %zu\\n", sizeof(struct ${struct}));`,
     ...names.map((name) => `printf("${struct} ${name} %zu\\n", offsetof(struct ${struct}, ${name}));`),
   ]);
+  const kinds = HOOK_KINDS.map((kind) => `printf("kind ${kind} %d\\n", KSPLICE_HOOK_${kind.toUpperCase()});`);
   workshop.write(
     'layout.c',
     `#include <stdio.h>\n#include <stddef.h>\ntypedef unsigned char u8;\ntypedef unsigned int u32;
 #define BIT(n) (1UL << (n))\n#include "ksplice.h"\nint main(void) {
 printf("flag entry %lu\\nflag resident %lu\\n", KSPLICE_RANGE_ENTRY, KSPLICE_UPDATE_RESIDENT);
-${lines.join('\n')}\nreturn 0; }\n`,
+${[...lines, ...kinds].join('\n')}\nreturn 0; }\n`,
   );
   workshop.run('gcc', '-Wall', '-Werror', '-o', 'layout', 'layout.c');
   const result: Record<string, Record<string, number>> = {
     ksplice_range: {},
     ksplice_function: {},
+    ksplice_hook: {},
+    kind: {},
     flag: {},
   };
   for (const line of workshop.run('./layout').trim().split('\n')) {
@@ -42,7 +47,12 @@ ${lines.join('\n')}\nreturn 0; }\n`,
     (result[struct] ??= {})[name] = Number(value);
   }
   expect(result['flag']).toEqual({ entry: 1, resident: 1 });
-  return { ksplice_range: result['ksplice_range'] ?? {}, ksplice_function: result['ksplice_function'] ?? {} };
+  return {
+    ksplice_range: result['ksplice_range'] ?? {},
+    ksplice_function: result['ksplice_function'] ?? {},
+    ksplice_hook: result['ksplice_hook'] ?? {},
+    kind: result['kind'] ?? {},
+  };
 }
 
 const layout = layoutInC();
@@ -125,12 +135,27 @@ const trampolines: readonly Trampoline[] = [
   },
 ];
 
+const hooks: readonly HookCall[] = [
+  { kind: 'pre_apply', name: 'look_first', function: '0:look_first' },
+  { kind: 'fail_reverse', name: 'give_back', function: '1:give_back' },
+];
+
 describe('updateTables', () => {
   it.each([true, false])('is what core/ksplice.h declares; resident: %s', (resident) => {
-    const reader = new Reader(updateTables('fix_1', trampolines, resident));
+    const reader = new Reader(updateTables('fix_1', { trampolines, hooks, resident }));
     expect(reader.text(reader.symbol('ksplice_update_id'))).toBe('fix_1');
     expect(reader.data.readUInt32LE(reader.symbol('ksplice_update_nr_functions'))).toBe(2);
     expect(reader.data.readUInt32LE(reader.symbol('ksplice_update_flags'))).toBe(resident ? 1 : 0);
+
+    expect(reader.data.readUInt32LE(reader.symbol('ksplice_update_nr_hooks'))).toBe(2);
+    hooks.forEach((hook, i) => {
+      const at = reader.symbol('ksplice_update_hooks') + i * (layout.ksplice_hook['.'] ?? 0);
+      const field = (name: string): number => reader.field('ksplice_hook', at, name);
+      expect(reader.data.readUInt32LE(field('kind'))).toBe(layout.kind[hook.kind]);
+      expect(reader.data.readUInt32LE(field('reserved'))).toBe(0);
+      expect(reader.text(reader.pointer(field('name')))).toBe(hook.name);
+      expect(reader.pointer(field('function'))).toBe(hook.function);
+    });
 
     const first = reader.symbol('ksplice_update_functions');
     trampolines.forEach((trampoline, i) => {
@@ -162,7 +187,7 @@ describe('updateTables', () => {
   });
 
   it('puts structures where a compiler would: aligned to 8 bytes', () => {
-    const reader = new Reader(updateTables('a', trampolines, false));
+    const reader = new Reader(updateTables('a', { trampolines, hooks, resident: false }));
     expect(reader.symbol('ksplice_update_functions') % 8).toBe(0);
     expect(reader.symbol('ksplice_update_nr_functions') % 4).toBe(0);
     expect(reader.symbol('ksplice_update_flags') % 4).toBe(0);

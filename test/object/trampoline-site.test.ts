@@ -45,9 +45,18 @@ describe('trampolineSites', () => {
     expect(sitesOf(pushes, ['f'], [])).toEqual([{ offset: 0, size: 6, needsLivepatch: null }]);
   });
 
-  it('is refused in a function that has no room for a jump', () => {
+  it('is refused in a function without ftrace entry that has no room for a jump', () => {
     expect(() => sitesOf(SOURCE, ['tiny'], TRACED)).toThrow(RefusedError);
-    expect(() => sitesOf(SOURCE, ['tiny'], TRACED)).toThrow(/unit\.o: tiny: 1 bytes, no room for a jump/);
+    expect(() => sitesOf(SOURCE, ['tiny'], TRACED)).toThrow(
+      /unit\.o: tiny: 1 bytes, no room for a jump of 5, and no ftrace entry/,
+    );
+  });
+
+  it('is left to livepatch where a traced function ends too soon behind its entry', () => {
+    // call __fentry__; ret
+    expect(sitesOf('void short_one(void) {}', ['short_one'], TRACED)).toEqual([
+      { offset: 5, size: 5, needsLivepatch: 'no-room' },
+    ]);
   });
 
   it('is refused for a function that is not in the unit', () => {

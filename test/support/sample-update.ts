@@ -48,7 +48,8 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
             needsLivepatch: null,
           },
         ],
-        newFunctions: ['may_route'],
+        newFunctions: ['may_route', 'count_routes'],
+        hooks: [{ kind: 'post_apply', name: 'count_routes' }],
         references: [
           {
             symbol: 'spec_dst_fill',
@@ -76,6 +77,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
           },
         ],
         newFunctions: [],
+        hooks: [],
         references: [],
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },
       },

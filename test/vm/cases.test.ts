@@ -18,7 +18,7 @@ import { compileGuest } from '../support/vm/guest-program.ts';
 import { testCacheDir, testImage, testModule } from '../support/vm/test-kernel.ts';
 import { Vm } from '../support/vm/vm.ts';
 
-const PROGRAMS = ['probe', 'source_route', 'sleepers'] as const;
+const PROGRAMS = ['probe', 'source_route', 'sleepers', 'watcher', 'kernel_cipher'] as const;
 
 const cases = readCases().toSorted((a, b) => Number(a.resident) - Number(b.resident));
 

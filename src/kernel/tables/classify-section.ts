@@ -14,6 +14,7 @@ import {
   SHT_NOBITS,
 } from '../../elf/constants.ts';
 import type { Section } from '../../elf/model.ts';
+import { hookKindOf } from './hooks.ts';
 import { tableOf } from './table-of.ts';
 
 export type SectionClass =
@@ -36,6 +37,8 @@ export type SectionClass =
   | 'init-data'
   /** A special section, see `tableOf`, whether kept or dropped. */
   | 'table'
+  /** Pointers to an update's hooks, see `hookKindOf`. */
+  | 'hooks'
   /** Not part of the running kernel: debug information, symbol tables. */
   | 'drop'
   | 'unknown';
@@ -76,5 +79,6 @@ function classifyAllocated(section: Section): SectionClass {
 export function classifySection(section: Section): SectionClass {
   const table = tableOf(section.name);
   if (table !== undefined) return 'table';
+  if (hookKindOf(section.name) !== undefined) return 'hooks';
   return (section.flags & SHF_ALLOC) === 0 ? 'drop' : classifyAllocated(section);
 }

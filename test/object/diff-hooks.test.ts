@@ -1,0 +1,107 @@
+/**
+ * Hooks of a patch, with the header that authors include, compiled.
+ */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { isEmptyChange } from '../../src/diff/unit-change.ts';
+import { HOOK_KINDS } from '../../src/kernel/tables/hooks.ts';
+import { compile, diffSources, errorCodes, extract, replacedNames } from './diff-compile.ts';
+
+const header = readFileSync(new URL('../../include/ksplice-patch.h', import.meta.url), 'utf8');
+
+const limit = 'static int limit = 5; void set(int x) { limit = x; }\n';
+const base = `${limit}noinline int f(int x) { return use(x) + limit; }\n`;
+const other = `${limit}noinline int f(int x) { return use(x) - limit; }\n`;
+
+/** The base with code after it that may name hooks. */
+const hooked = (more: string): string => `${header}\n${base}${more}\n`;
+
+const messages = (pre: string, post: string): readonly string[] =>
+  diffSources(pre, post).change.diagnostics.map(({ message }) => message);
+
+function returning(kind: string): string {
+  return /^(pre|check)_/.test(kind) ? 'int' : 'void';
+}
+
+function applyHook(name: string): string {
+  return `static void ${name}(void) { limit += use(1); }\nksplice_apply(${name});\n`;
+}
+
+describe('hooks', () => {
+  it('of all kinds are told, with the functions that only they name', () => {
+    const code = HOOK_KINDS.map(
+      (kind) =>
+        `static ${returning(kind)} on_${kind}(void) { limit++; ${returning(kind) === 'int' ? 'return 0;' : ''} }\n` +
+        `ksplice_${kind}(on_${kind});`,
+    ).join('\n');
+    const pair = diffSources(base, hooked(code));
+    expect(pair.change.hooks.map(({ kind, name }) => [kind, name])).toEqual(
+      expect.arrayContaining(HOOK_KINDS.map((kind) => [kind, `on_${kind}`])),
+    );
+    expect(pair.change.hooks).toHaveLength(HOOK_KINDS.length);
+    expect(errorCodes(pair)).toEqual([]);
+    expect(replacedNames(pair)).toEqual([]);
+    expect(isEmptyChange(pair.change)).toBe(false);
+
+    const { written, hooks, functions, escapes } = extract(pair);
+    expect(hooks).toEqual(pair.change.hooks);
+    expect(functions.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(HOOK_KINDS.map((kind) => `on_${kind}`)),
+    );
+    // The list itself is for the tools, and nobody outside learns an address by it.
+    expect(written.sections.some(({ name }) => name.includes('ksplice_call'))).toBe(false);
+    expect(escapes.escapes).toBe(false);
+  });
+
+  it('of one kind keep the order of the source', () => {
+    const { change } = diffSources(base, hooked(['c', 'a', 'b'].map(applyHook).join('')));
+    expect(change.hooks.map(({ name }) => name)).toEqual(['c', 'a', 'b']);
+  });
+
+  it('have types that the compiler checks', () => {
+    const wrong = 'static void look(void) { limit++; }\nksplice_check_apply(look);';
+    expect(() => compile(hooked(wrong), ['-Werror=incompatible-pointer-types'])).toThrow(
+      /incompatible pointer type/,
+    );
+  });
+
+  it('are refused where the function is not a new one', () => {
+    const pre = `${base}static void old(void) { limit++; }\nvoid g(void) { old(); take(old); }`;
+    const post = `${header}\n${pre}\nksplice_apply(old);`;
+    expect(errorCodes(diffSources(pre, post))).toEqual(['hook_refused']);
+    expect(messages(pre, post)).toContainEqual(
+      expect.stringMatching(/old: a ksplice_apply hook has to be a new/),
+    );
+  });
+
+  it('are refused where the function is thrown away after boot', () => {
+    const post = hooked(
+      'static __section(".init.text") void early(void) { limit++; }\nksplice_apply(early);',
+    );
+    expect(errorCodes(diffSources(base, post))).toContain('hook_refused');
+  });
+
+  it.each([
+    ['pre_apply', 'int', true],
+    ['check_apply', 'int', true],
+    ['apply', 'void', false],
+    ['post_apply', 'void', false],
+    ['fail_apply', 'void', true],
+    ['pre_reverse', 'int', false],
+    ['reverse', 'void', false],
+    ['post_reverse', 'void', true],
+    ['fail_reverse', 'void', false],
+  ])('of kind %s may not call what is replaced while the old code is in force', (kind, type, refused) => {
+    const end = type === 'int' ? 'return 0;' : '';
+    const code = `noinline static int by_way(int x) { return f(x) + 1; }
+      static ${type} hook(void) { limit = by_way(limit); ${end} }
+      ksplice_${kind}(hook);`;
+    const post = `${header}\n${other}${code}`;
+    expect(errorCodes(diffSources(base, post))).toEqual(refused ? ['hook_refused'] : []);
+  });
+
+  it('refuses a kind that it does not know, by the name of its section', () => {
+    const code = 'static void odd(void) { limit++; }\n__KSPLICE_HOOK(someday, void, odd);';
+    expect(errorCodes(diffSources(base, hooked(code)))).toContain('unknown_section');
+  });
+});
