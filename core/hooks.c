@@ -23,7 +23,10 @@
 static enum ksplice_hook_kind ksplice_hook_kind(const struct ksplice_switch *sw,
 						enum ksplice_moment moment)
 {
-	return sw->direction == KSPLICE_APPLY ? (int)moment : KSPLICE_HOOK_PRE_REVERSE + (int)moment;
+	u32 first = sw->direction == KSPLICE_APPLY ? KSPLICE_HOOK_PRE_APPLY :
+						     KSPLICE_HOOK_PRE_REVERSE;
+
+	return first + moment;
 }
 
 /**

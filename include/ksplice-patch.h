@@ -2,9 +2,10 @@
 /*
  * For authors of updates: code that runs when an update is applied or undone.
  *
- * An update replaces functions; it does not touch data that the kernel has been using since it booted.  Where
- * a patch relies on other data (another initial value, another entry in a table), a hook brings it about.
- * Include this file in the patched source, below its other includes, and name functions of the patch:
+ * An update replaces functions.  It does not touch data that the kernel has been
+ * using since it booted.  Where a patch relies on other data (another initial
+ * value, another entry in a table), a hook brings it about.  Include this file in
+ * the patched source, below its other includes, and name functions of the patch:
  *
  *	#include <ksplice-patch.h>
  *
@@ -23,35 +24,44 @@
  *	}
  *	ksplice_reverse(restore_limit);
  *
- * When, and what a hook may do (core/hooks.c):
+ * When they are called, and what they may do (core/hooks.c):
  *
- *	ksplice_pre_apply	int	before the first attempt.  May sleep.  Anything but 0 gives the update up.
- *	ksplice_check_apply	int	all processors are stopped, no thread is in code that is replaced, nothing is
- *					changed yet; called in every attempt.  Must not sleep, allocate, print, or wait
- *					for a lock.  Anything but 0 gives the update up.
- *	ksplice_apply		void	all processors are still stopped, and the new code is in force.  As above.
- *	ksplice_post_apply	void	after that.  May sleep.
- *	ksplice_fail_apply	void	in place of post, if the update was not applied.  May sleep.  Also called when a
- *					pre hook refused: those behind it, and perhaps what this one takes back, never ran.
+ *	ksplice_pre_apply	returns int.  Before the first attempt; may sleep.
+ *				Anything but 0 gives the update up.
+ *	ksplice_check_apply	returns int.  All processors are stopped, no thread
+ *				is in code that is replaced, nothing is changed
+ *				yet; in every attempt.  Must not sleep, allocate,
+ *				print, or wait for a lock.  Anything but 0 gives
+ *				the update up.
+ *	ksplice_apply		All processors are still stopped, and the new code
+ *				is in force.  Must not either.
+ *	ksplice_post_apply	After that; may sleep.
+ *	ksplice_fail_apply	In place of post, if the update was not applied; may
+ *				sleep.  Also called when a pre hook refused: those
+ *				behind it, and perhaps what this one takes back,
+ *				never ran.
  *
- * and the same five for undo: ksplice_pre_reverse, ksplice_check_reverse, ksplice_reverse, ksplice_post_reverse,
- * ksplice_fail_reverse.  Hooks of one kind are called in the order in which they stand in the file.
+ * and the same five for undo: ksplice_pre_reverse, ksplice_check_reverse,
+ * ksplice_reverse, ksplice_post_reverse, ksplice_fail_reverse.  Hooks of one kind
+ * are called in the order in which they stand in the file.
  *
- * A direct call from a hook to a function that the update replaces goes to the new code, in force or not.  So those that run
- * while the old code is in force (pre, check and fail of apply, post of undo) may not have any.
+ * A direct call from a hook to a function that the update replaces goes to the new
+ * code, in force or not.  So hooks that run while the old code is in force (pre,
+ * check and fail of apply, post of undo) may not have any.
  */
 #ifndef KSPLICE_PATCH_H
 #define KSPLICE_PATCH_H
 
-/* The type of the pointer makes the compiler check the function's.  The compiler puts variables in an order of its
- * own; the line says which comes first.
+/* The type of the pointer makes the compiler check the function's.  The compiler
+ * puts variables in an order of its own; the line says which comes first.
  */
-#define __KSPLICE_HOOK(kind, type, fn)								\
-	static const struct {									\
-		type (*function)(void);								\
-		unsigned long line;								\
-	} __ksplice_##kind##_##fn								\
-	__attribute__((__used__, __section__(".ksplice_call_" #kind))) = { fn, __LINE__ }
+#define __KSPLICE_HOOK(kind, type, fn)						\
+	static const struct {							\
+		type (*function)(void);						\
+		unsigned long line;						\
+	} __ksplice_##kind##_##fn						\
+	__attribute__((__used__, __section__(".ksplice_call_" #kind))) =	\
+		{ fn, __LINE__ }
 
 #define ksplice_pre_apply(fn)		__KSPLICE_HOOK(pre_apply, int, fn)
 #define ksplice_check_apply(fn)		__KSPLICE_HOOK(check_apply, int, fn)

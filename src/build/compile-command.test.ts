@@ -26,9 +26,9 @@ describe('the command of a unit', () => {
   });
 
   it('takes the name of the module from kbuild where it is assembly, which does not tell', () => {
-    const assembled = (flag: string): CompileCommand | undefined =>
-      parseCommandFile(`cmd_a.o := gcc-12 -Wp,-MMD,.a.o.d -D__ASSEMBLY__ ${flag} -c -o a.o /src/a.S`, 'a.o');
-    const [built, module] = ['', '-DMODULE'].map(assembled);
+    const [built, module] = ['', '-DMODULE'].map((flag) =>
+      parseCommandFile(`cmd_a.o := gcc-12 -Wp,-MMD,.a.o.d -D__ASSEMBLY__ ${flag} -c -o a.o /src/a.S`, 'a.o'),
+    );
     if (built === undefined || module === undefined) throw new Error('not found');
     expect(inModule(module, 'sha256-ssse3').module).toBe('sha256_ssse3');
     expect(inModule(built, 'sha256-ssse3').module).toBeUndefined();

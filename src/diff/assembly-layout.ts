@@ -6,9 +6,8 @@
  * at the end of the function, or before its start if it leads backwards: the function ends, or begins, within
  * its reach, or the target would not be. Code that runs on into the next function gets such a jump, too.
  *
- *     pre: B jumps to A      section of B        and in a module
- *       A: ...                 e9 -> A             jump of 5 bytes, relocated
- *       B: 75 f0 jne A       B: 75 f9 jne          its short branch
+ *     A:  ...                 added:  e9 ..  jmp A    with a relocation
+ *     B:  75 f0  jne A            B:  75 f9  jne added
  */
 import { hex } from '../diagnostics/hex.ts';
 import type { TextInstruction } from '../x86/decode-text.ts';

@@ -127,6 +127,23 @@ describe('in a matched unit', () => {
     compared: 2,
   };
 
+  it("a module's own global that it does not export has a small letter in a running kernel, and is found", () => {
+    const kernel = new FakeKernel();
+    const inModule = { ...match, target: 'btrfs' };
+    kernel.define('__SCT__tp_func_x', C, 't', 'btrfs');
+    expect(globalInUnit(inModule, kernel, '__SCT__tp_func_x', false)).toBe(C);
+    // A static of the module, or the kernel's? The letters do not tell.
+    kernel.define('__SCT__tp_func_x', A, 'T');
+    expect(() => globalInUnit(inModule, kernel, '__SCT__tp_func_x', false)).toThrow(/2 symbols named/);
+    // Exported: its own goes first.
+    kernel.define('both', C, 'T', 'btrfs');
+    kernel.define('both', A, 'T');
+    expect(globalInUnit(inModule, kernel, 'both', false)).toBe(C);
+    // Built-in code is listed with its binding.
+    kernel.define('local', A, 't');
+    expect(() => globalInUnit(match, kernel, 'local', false)).toThrow(MatchError);
+  });
+
   it('a static is where its section is, whatever else has its name', () => {
     const kernel = new FakeKernel();
     kernel.define('show', B, 't');

@@ -50,13 +50,20 @@ export function anyAddress(kernel: Kernel, user: string, name: string): Address 
     : uniqueAddress(kernel, user, name);
 }
 
-/** A global symbol as the module loader would find it: the target's own, the kernel's, or another module's. */
+/**
+ * A global symbol as the module loader would find it: the target's own, the kernel's, or another module's. In a running
+ * kernel a module's symbol has an upper-case letter only if it is exported (s_show(), kernel/kallsyms.c): one that has not
+ * may be a global all the same, and is taken if there is nothing else.
+ */
 function globalInScope(scope: SymbolScope, user: string, name: string): Address {
-  const globals = scope.reachable(name).filter(isGlobal);
-  const own = globals.filter(({ module }) => module === scope.target);
+  const reachable = scope.reachable(name);
+  const globals = reachable.filter(isGlobal);
+  const isOwn = ({ module }: KernelSymbol): boolean => module === scope.target;
+  const own = globals.filter(isOwn);
+  if (own.length > 0) return onlyAddress(own, user, name);
   const builtIn = globals.filter(({ module }) => module === undefined);
-  const nearest = [own, builtIn, globals].find((each) => each.length > 0);
-  return onlyAddress(nearest ?? [], user, name);
+  const nearest = builtIn.length > 0 ? builtIn : globals;
+  return onlyAddress([...reachable.filter(isOwn), ...nearest], user, name);
 }
 
 /**

@@ -174,6 +174,12 @@ describe('tables about matched code', () => {
     expect(match()).toMatch(/^\.static_call_sites about/);
   });
 
+  it('a static call site that begins at an odd address, as in ixgbevf, is read as the kernel reads it', () => {
+    const { match, table } = load(units.staticCall, true, 'veth');
+    expect(table('.static_call_sites') % 4n).toBe(1n);
+    expect(match()).toBe('match');
+  });
+
   it('an entry that the module has and the unit has not is found, and the padding behind a table is none', () => {
     const { kernel, match, table } = load(faulting, true, 'veth');
     const behind = table('__bug_table', 12);

@@ -36,14 +36,20 @@ export interface MatchedSection {
 }
 
 /** The entry's bytes without what the kernel sets by itself. */
-function steadyBytes(table: LinkedTable, bytes: Uint8Array): Uint8Array {
+function steadyBytes(table: LinkedTable, { at, bytes }: RunEntry): Uint8Array {
   const steady = Uint8Array.from(bytes);
   const clear = (offset: number, bits: number): void => {
     steady[offset] = (steady[offset] ?? 0) & ~bits;
   };
   if (table.table === bugTable) clear(BUG_FLAGS_OFFSET, BUGFLAG_DONE);
   if (table.table === jumpTable) clear(JUMP_KEY_OFFSET, INIT_BIT);
-  if (table.table === staticCallSites) clear(STATIC_KEY_OFFSET, INIT_BIT);
+  // Here the bit is the key's, and the field holds a distance (static_call_set_init()): in a module the table may begin at
+  // any address, and the bit of the field is another one.
+  if (table.table === staticCallSites) {
+    const field = new DataView(steady.buffer, STATIC_KEY_OFFSET, 4);
+    const key = addressAt(at, STATIC_KEY_OFFSET + field.getInt32(0, true));
+    if ((key & BigInt(INIT_BIT)) !== 0n) field.setInt32(0, field.getInt32(0, true) - INIT_BIT, true);
+  }
   return steady;
 }
 
@@ -152,7 +158,7 @@ export class TableComparison {
   #compareEntry(table: LinkedTable, entry: TableEntry, run: RunEntry): readonly Observation[] | undefined {
     const section = { data: entry.bytes, relocations: steadyRelocations(table, entry) };
     const template = { section, from: 0, to: entry.bytes.length, path: this.#object.path, isData: true };
-    const observed = compareTemplate(template, steadyBytes(table, run.bytes), 0, run.at);
+    const observed = compareTemplate(template, steadyBytes(table, run), 0, run.at);
     if ('differsAt' in observed) return undefined;
     const references = observed.filter((each) => !this.#isResolvedKey(table, each));
     return references.every((each) => this.#learned.isPlausible(each)) ? references : undefined;

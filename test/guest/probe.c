@@ -9,6 +9,7 @@
  *	probe inodes		makes 4000 pipes one after the other, and tells the greatest inode number
  *	probe alarm		which signals an interval timer sends that runs once, and one that runs again and again
  *	probe pkey		asks for a memory key that forbids writing, and for one that forbids everything
+ *	probe message		puts a message of 100 bytes into a queue, and one of 101
  *	probe sendto		sends datagrams over loopback, to an address of the usual length and to a long one
  *
  * Exit status 70 when something else goes wrong, which says nothing about the kernel.
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -184,6 +186,31 @@ static int probe_pkey(void)
 	return 0;
 }
 
+static const char *put_message(int queue, size_t size)
+{
+	const struct {
+		long type;
+		char text[101];
+	} message = { .type = 1 };
+
+	return msgsnd(queue, &message, size, IPC_NOWAIT) ? strerrorname_np(errno) : "ok";
+}
+
+static int probe_message(void)
+{
+	int queue = msgget(IPC_PRIVATE, 0600);
+	const char *small, *large;
+
+	if (queue < 0)
+		return broken("msgget");
+	small = put_message(queue, 100);
+	large = put_message(queue, 101);
+	if (msgctl(queue, IPC_RMID, NULL))
+		return broken("msgctl");
+	printf("100 %s 101 %s\n", small, large);
+	return 0;
+}
+
 static const char *send_to(int receiver, int sender, socklen_t length)
 {
 	/* As long as any address may be. */
@@ -229,8 +256,11 @@ int main(int argc, char **argv)
 		return probe_alarm();
 	if (argc == 2 && !strcmp(argv[1], "pkey"))
 		return probe_pkey();
+	if (argc == 2 && !strcmp(argv[1], "message"))
+		return probe_message();
 	if (argc == 2 && !strcmp(argv[1], "sendto"))
 		return probe_sendto();
-	fprintf(stderr, "usage: probe getpriority | dirents DIR | null-read | mincore | inodes | alarm | pkey | sendto\n");
+	fprintf(stderr, "usage: probe getpriority | dirents DIR | null-read | mincore | inodes | alarm | pkey |\n"
+			"\tmessage | sendto\n");
 	return 64;
 }

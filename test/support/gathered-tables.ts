@@ -93,7 +93,10 @@ export function gatherTables(loaded: readonly Loaded[], maker: TableMaker): read
     const entries = loaded
       .flatMap((each) => entriesOf(each, name, size, maker))
       .toSorted((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
-    const start = maker.mapZeros(entries.length * size);
+    // The linker script aligns the kernel's; a module's has the alignment that the assembler gave it, and that is none.
+    const isModule = loaded.some(({ module }) => module !== undefined);
+    const shift = isModule && name === '.static_call_sites' ? 1 : 0;
+    const start = addressAt(maker.mapZeros(entries.length * size + shift), shift);
     entries.forEach((entry, i) => {
       putEntry(entry, addressAt(start, i * size), size, maker);
     });
