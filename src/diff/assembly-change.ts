@@ -2,13 +2,11 @@
  * Differencing of a unit from assembly: its functions are taken apart first, then all is as for C, but for
  * what cannot be moved.
  */
-import { hex } from '../diagnostics/hex.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type SplitObject, splitFunctions } from './assembly-split.ts';
 import type { Diagnostic } from './diagnostic.ts';
 import { diffUnit } from './diff-unit.ts';
 import type { UnitChange } from './unit-change.ts';
-import { readSide, usesOf } from './unit-side.ts';
 
 export interface AssemblyChange {
   /** Both objects with a section for each function: what `extractReplacement` is to be given. */
@@ -38,21 +36,6 @@ function obstacles(pre: SplitObject, post: SplitObject, change: UnitChange): rea
   });
 }
 
-/** Tables of places in the middle of replaced code: new code would come to the old through them. */
-function pointersInto(post: SplitObject, change: UnitChange): readonly Diagnostic[] {
-  const side = readSide(post.object);
-  const replaced = new Set(change.replaced.map((each) => each.post.symbol));
-  return side.unit.items.flatMap((item) => {
-    if (item.kind !== 'object') return [];
-    const into = usesOf(side, item).find(
-      ({ target }) => target.kind === 'item' && target.offset !== 0 && replaced.has(target.item.symbol),
-    );
-    if (into?.target.kind !== 'item') return [];
-    const { item: to, offset } = into.target;
-    return [immovable(post, to.name, `${item.name} points to +${hex(offset)} of it`)];
-  });
-}
-
 /**
  * Finds what a patch changes in a unit from assembly.
  * @param pre the object of the original source
@@ -63,10 +46,6 @@ export function diffAssembly(pre: ObjectFile, post: ObjectFile): AssemblyChange 
   const before = splitFunctions(pre);
   const after = splitFunctions(post);
   const change = diffUnit(before.object, after.object);
-  const diagnostics = [
-    ...change.diagnostics,
-    ...obstacles(before, after, change),
-    ...pointersInto(after, change),
-  ];
+  const diagnostics = [...change.diagnostics, ...obstacles(before, after, change)];
   return { pre: before.object, post: after.object, change: { ...change, diagnostics } };
 }

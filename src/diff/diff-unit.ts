@@ -14,6 +14,7 @@ import type { Diagnostic } from './diagnostic.ts';
 import { exportChanges } from './export-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { hookProblems, readHooks } from './hooks.ts';
+import { pointersInto } from './pointers-into.ts';
 import { tableChanges } from './table-changes.ts';
 import { typeChanges } from './type-changes.ts';
 import type { UnitChange } from './unit-change.ts';
@@ -76,6 +77,7 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...exportChanges(pre, post),
       ...data.diagnostics,
       ...functions.diagnostics,
+      ...pointersInto(comparison, functions.replaced),
       ...hookProblems(comparison, hooks, replaced),
       ...(functions.replaced.length === 0 ? [] : typeChanges(post.path, layouts)),
     ],

@@ -30,6 +30,7 @@ function errorFor(
   mkdirSync(directory, { recursive: true });
   writeFileSync(path.join(directory, 'abort_cause'), `${cause}\n`);
   writeFileSync(path.join(directory, 'conflicts'), conflicts);
+  writeFileSync(path.join(directory, 'failed_hook'), cause === 'call_failed' ? 'limit_is_default -16\n' : '');
   return abortError('fix_1', verb, errno);
 }
 
@@ -55,6 +56,14 @@ describe('abortError', () => {
       /try again/,
     ],
     ['module_busy', '', 'module_busy', 5, /another update has the function/, /undo the other update/],
+    [
+      'call_failed',
+      '',
+      'call_failed',
+      2,
+      /its hook limit_is_default refused it \(returned -16\); the kernel is as it was/,
+      /the patch says what it asks for/,
+    ],
     ['no_match', '', 'no_match', 4, /changed between matching and the stop/, /dmesg/],
     [
       'target_not_loaded',

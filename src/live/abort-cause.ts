@@ -62,7 +62,7 @@ export function abortError(
         'call_failed',
         `${id}: cannot ${verb}: ${what} refused it (returned ${hook?.result ?? 'an error'}); ${state}`,
         {
-          hint: 'the check is the author\'s: the patch says what it asks for (ksplice view --file FILE shows it)',
+          hint: "the check is the author's: the patch says what it asks for (ksplice view --file FILE shows it)",
           details: { ...details, hook },
         },
       );

@@ -115,6 +115,25 @@ describe('the objects of a unit', () => {
     });
   });
 
+  it('find the headers for authors of updates, which no kernel has, where the patch asks for them', async () => {
+    const unit = await buildOne(
+      await patchOf(fixture, [
+        ['fs/pipe.c', '#include "local.h"', '#include "local.h"\n#include <ksplice-patch.h>'],
+        [
+          'fs/pipe.c',
+          '\treturn 0;\n}',
+          '\treturn 0;\n}\nstatic void on(void) { hidden(1); }\nksplice_apply(on);',
+        ],
+      ]),
+    );
+    expect(sectionNames(unit.post)).toContain('.ksplice_call_apply');
+    expect(sectionNames(unit.pre)).not.toContain('.ksplice_call_apply');
+    const without = await patchOf(fixture, [
+      ['fs/pipe.c', '#include "local.h"', '#include "local.h"\n#include "ksplice-patch.h"'],
+    ]);
+    expect(await failureOf(build(without))).toMatchObject({ code: 'compile_failed' });
+  });
+
   it('have the code that kbuild itself makes', async () => {
     const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'A comment', 'A remark!']]));
     const kbuilt = readObject(await readFile(path.join(tree.buildDir, 'fs/pipe.o')), 'kbuild');
