@@ -93,6 +93,14 @@ function describeChange(path: string, item: UnitItem, change: DataChange, copied
   };
 }
 
+/**
+ * Flags that a message has been printed (WARN_ONCE), and how many were lately: `_rs` of printk_ratelimited() and the like
+ * (DEFINE_RATELIMIT_STATE in a function). They hold nothing worth keeping, so that a new one does as well as the old.
+ */
+function isOfMessages(item: UnitItem): boolean {
+  return item.section.name === '.data.once' || (item.base === '_rs' && item.scope === 'unit');
+}
+
 function describeNew(comparison: Comparison, item: UnitItem): Diagnostic[] {
   const { pre, post, correlation } = comparison;
   const { path } = post.unit.object;
@@ -104,8 +112,7 @@ function describeNew(comparison: Comparison, item: UnitItem): Diagnostic[] {
     const hint = 'a new static call cannot be made in a module; call through a pointer instead';
     return [{ code: 'static_call_added', severity: 'error', message, location, hint }];
   }
-  // Flags that a message has been printed hold nothing worth keeping.
-  if (!isWritable(item) || item.size === 0 || item.section.name === '.data.once') return [];
+  if (!isWritable(item) || item.size === 0 || isOfMessages(item)) return [];
   const other = isAmbiguous(pre, post, correlation, item);
   if (other === undefined) return [];
   const message =

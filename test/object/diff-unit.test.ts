@@ -230,6 +230,17 @@ describe('diffUnit: data', () => {
     expect(pair.change.copiedData.map((each) => each.name)).toEqual(['table']);
   });
 
+  it('takes rate limits of messages that cannot be told apart for new ones, and nothing else', () => {
+    // Other parts of the objects are used after the patch, in another way: nothing tells which is which.
+    const limited = (name: string, part: number): string => `
+      #define LIMITED(n) ({ static long ${name}[2] = { 7, 8 }; if (${name}[${part}] < 5) ${name}[${part}] += n; })
+      int f(int x) { LIMITED(x); LIMITED(x * 3); return use(x); }`;
+    const codes = (name: string): readonly string[] =>
+      errorCodes(diffSources(limited(name, 0), limited(name, 1)));
+    expect(codes('state')).toEqual(['ambiguous_object', 'ambiguous_object']);
+    expect(codes('_rs')).toEqual([]);
+  });
+
   it('tells objects of one name apart by the functions that use them', () => {
     const pair = diffSources(
       countingUser('a', '') + countingUser('b', 'use(1);') + countingUser('c', 'use(2);'),
