@@ -8,6 +8,7 @@
  * directory; where that fails, by the end of the path, which may name a file too many: then a unit is
  * compiled that does not change. The compiler's own list of what it read has the last word on each unit.
  */
+import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../process/run.ts';
@@ -65,8 +66,9 @@ export async function readInclusions(
     names = [...bases].map((base) => `([^>"]*/)?${base.replaceAll('.', '[.]')}`);
   }
   const text = lines.join('\n');
-  await writeFile(`${file}.${process.pid}`, text);
-  await rename(`${file}.${process.pid}`, file);
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  await writeFile(temporary, text);
+  await rename(temporary, file);
   return parse(text);
 }
 

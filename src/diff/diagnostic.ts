@@ -37,6 +37,7 @@ export type DiagnosticCode =
   | 'export_added'
   | 'enum_value_changed'
   | 'member_renamed'
+  | 'type_replaced'
   // notes
   | 'line_numbers_only'
   | 'module_info_changed'

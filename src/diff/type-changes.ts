@@ -3,7 +3,7 @@
  * exists when the update is applied would be read at the wrong places. The machine code cannot show that: it holds an
  * offset, and not whose. The debug information of both builds does.
  */
-import type { LayoutPair, MemberLayout, TypeLayout } from '../elf/type-layouts.ts';
+import { type LayoutPair, type MemberLayout, type TypeLayout, VARIABLE } from '../elf/type-layouts.ts';
 import type { Diagnostic } from './diagnostic.ts';
 
 /** More of what is different in one type helps nobody. */
@@ -35,7 +35,13 @@ interface MemberChanges {
 }
 
 function alike(a: MemberLayout, b: MemberLayout): boolean {
-  return a.bitOffset === b.bitOffset && a.bitSize === b.bitSize && a.kind === b.kind;
+  const isSamePlace = a.bitOffset === b.bitOffset && pointers(a) === pointers(b);
+  return isSamePlace && a.bitSize === b.bitSize && a.kind === b.kind;
+}
+
+/** How many pointers lead to it: offsets are counted from the last. */
+function pointers({ path }: MemberLayout): number {
+  return path.split('->').length;
 }
 
 function memberChanges(pre: readonly MemberLayout[], post: readonly MemberLayout[]): MemberChanges {
@@ -78,6 +84,16 @@ function memberChanges(pre: readonly MemberLayout[], post: readonly MemberLayout
   };
 }
 
+/** More than names: what is told as an error, or holds a type that is. */
+function isChanged({ pre, post }: LayoutPair): boolean {
+  const [before, ...otherPre] = pre;
+  const [after, ...otherPost] = post;
+  if (before === undefined || after === undefined || before.name !== after.name) return false;
+  if (otherPre.length + otherPost.length > 0) return true;
+  const { own, moved } = memberChanges(before.members, after.members);
+  return own.length + moved.length > 0 || before.size !== after.size;
+}
+
 /** What holds a type that changes, itself or an array of it. */
 function holds(layout: TypeLayout, changed: ReadonlySet<string>): boolean {
   return layout.members.some(({ kind }) => changed.has(kind.replace(/(?:\[\d*\])+$/, '')));
@@ -98,8 +114,9 @@ function enumChange(unit: string, pre: TypeLayout, post: TypeLayout): readonly D
     const old = before.get(name);
     return old === undefined || old === value ? [] : [`${name} is ${value}, before ${old}`];
   });
-  if (changes.length === 0 && pre.size === post.size) return [];
-  const size = pre.size === post.size ? [] : [`size ${post.size} bytes, before ${pre.size}`];
+  const size =
+    pre.size === post.size || pre.name !== post.name ? [] : [`size ${post.size} bytes, before ${pre.size}`];
+  if (changes.length + size.length === 0) return [];
   return [
     {
       code: 'enum_value_changed',
@@ -120,6 +137,8 @@ function layoutChange(
   const { own, moved, renamed } = memberChanges(pre.members, post.members);
   const location = { unit, symbol: post.name };
   const size = pre.size === post.size ? [] : [`size ${post.size} bytes, before ${pre.size}`];
+  // The data themselves are compared by their bytes: another size is told there.
+  if (post.name.startsWith(VARIABLE) && size.length > 0) return [];
   if (own.length + moved.length + size.length === 0) {
     return renamed.length === 0
       ? []
@@ -136,6 +155,17 @@ function layoutChange(
   // It holds a type that changes, and nothing else is new about it: that one is told.
   if (own.length === 0 && holds(post, changed)) return [];
   const all = [...own, ...moved, ...size];
+  if (pre.name !== post.name) {
+    return [
+      {
+        code: 'type_replaced',
+        severity: 'warning',
+        message: `${declared(post, unit)}: takes the place of ${pre.name}, and has another layout: ${shorten(all)}`,
+        location,
+        hint: 'does the new code read what exists as the old type? It would read it at the wrong places',
+      },
+    ];
+  }
   return [
     {
       code: 'type_layout_changed',
@@ -153,7 +183,7 @@ function layoutChange(
  * @param pairs types of both builds that differ
  */
 export function typeChanges(unit: string, pairs: readonly LayoutPair[]): readonly Diagnostic[] {
-  const changed = new Set(pairs.map(({ name }) => name));
+  const changed = new Set(pairs.filter(isChanged).map(({ name }) => name));
   return pairs.flatMap(({ name, pre, post }): readonly Diagnostic[] => {
     const [before, ...otherPre] = pre;
     const [after, ...otherPost] = post;
@@ -169,7 +199,7 @@ export function typeChanges(unit: string, pairs: readonly LayoutPair[]): readonl
         },
       ];
     }
-    return name.startsWith('enum ')
+    return after.enumerators.length > 0
       ? enumChange(unit, before, after)
       : layoutChange(unit, before, after, changed);
   });

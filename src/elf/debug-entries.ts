@@ -8,11 +8,16 @@
  */
 import { R_X86_64_32 } from './constants.ts';
 import { Cursor } from './cursor.ts';
-import { sleb, uleb } from './leb128.ts';
+import { slebExact, toExact, uleb, ulebExact } from './leb128.ts';
 import type { ObjectFile, Relocation, Section } from './model.ts';
 
 const VERSION = 5;
 const LONG_FORMAT = 0xffff_ffff;
+/** Blocks in blocks; gcc has no such limit, but a source that comes near it is not written. */
+const DEPTH_LIMIT = 500;
+/** DW_OP_addr: the first operation of the place of what is not on a stack or in a register. */
+const ADDRESS = 0x03;
+const EXPRESSION = 0x18;
 /** DW_UT_compile. */
 const COMPILE_UNIT = 1;
 
@@ -60,8 +65,11 @@ export interface DebugEntry {
   /** Of an array: the number of its last element, or how many there are. */
   readonly upperBound: number | undefined;
   readonly count: number | undefined;
-  readonly constant: number | undefined;
+  /** Of an enumerator; a bigint from 2^53 on. */
+  readonly constant: number | bigint | undefined;
   readonly isDeclaration: boolean;
+  /** Of a variable: it has an address of its own. */
+  readonly isStatic: boolean;
   readonly file: number | undefined;
   readonly line: number | undefined;
   readonly children: readonly DebugEntry[];
@@ -69,11 +77,12 @@ export interface DebugEntry {
 
 type Field = Exclude<keyof DebugEntry, 'offset' | 'tag' | 'children'>;
 /** Undefined: there is no such attribute. Null: there is, in a form that is skipped. */
-type Value = string | number | boolean | undefined | null;
+type Value = string | number | bigint | boolean | undefined | null;
 type Fields = Record<Field, Value>;
 
 /** DW_AT_*, and the field that it fills. */
 const FIELD: ReadonlyMap<number, Field> = new Map([
+  [0x02, 'isStatic'],
   [0x03, 'name'],
   [0x0b, 'byteSize'],
   [0x0d, 'bitSize'],
@@ -93,7 +102,7 @@ interface Attribute {
   readonly field: Field | undefined;
   readonly form: number;
   /** The value itself, where the form is DW_FORM_implicit_const. */
-  readonly constant: number;
+  readonly constant: number | bigint;
 }
 
 interface Abbreviation {
@@ -120,7 +129,7 @@ function readAbbreviations(object: ObjectFile): ReadonlyMap<number, Abbreviation
       const name = uleb(cursor, 'attribute');
       const form = uleb(cursor, 'form');
       if (name === 0 && form === 0) break;
-      const constant = form === IMPLICIT_CONST ? sleb(cursor, 'constant') : 0;
+      const constant = form === IMPLICIT_CONST ? slebExact(cursor, 'constant') : 0;
       attributes.push({ field: FIELD.get(name), form, constant });
     }
     known.set(code, { tag, hasChildren, attributes });
@@ -140,6 +149,7 @@ const NO_FIELDS: Fields = {
   count: undefined,
   constant: undefined,
   isDeclaration: undefined,
+  isStatic: undefined,
   file: undefined,
   line: undefined,
 };
@@ -178,17 +188,19 @@ class EntryReader {
       cursor.fail(`unit of version ${version} and type ${kind}, expected ${VERSION} and ${COMPILE_UNIT}`, 0);
     }
     cursor.skip(1 + 4);
-    return this.#siblings();
+    return this.#siblings(0);
   }
 
   /**
    * Entries up to the end of the list. Those that are not kept (blocks, inlined calls) have children that may be:
    * a function's own types and variables; these come in their place.
    */
-  #siblings(): readonly DebugEntry[] {
+  #siblings(depth: number): readonly DebugEntry[] {
     const cursor = this.#cursor;
     const found: DebugEntry[] = [];
-    while (cursor.position < cursor.bytes.length) {
+    if (depth > DEPTH_LIMIT) cursor.fail(`entries are nested more than ${DEPTH_LIMIT} deep`);
+    // The unit's own entry has no end mark behind it.
+    while (depth > 0 || cursor.position !== cursor.bytes.length) {
       const offset = cursor.position;
       const code = uleb(cursor, 'abbreviation');
       if (code === 0) break;
@@ -196,8 +208,8 @@ class EntryReader {
       if (abbreviation === undefined)
         return cursor.fail(`abbreviation ${code} is not in .debug_abbrev`, offset);
       const fields = this.#fields(abbreviation);
-      const children = abbreviation.hasChildren ? this.#siblings() : [];
-      if (!KEPT.has(abbreviation.tag)) found.push(...children);
+      const children = abbreviation.hasChildren ? this.#siblings(depth + 1) : [];
+      if (!KEPT.has(abbreviation.tag)) for (const child of children) found.push(child);
       else found.push(this.#entry(offset, abbreviation.tag, fields, children));
     }
     return found;
@@ -206,8 +218,12 @@ class EntryReader {
   #fields({ attributes }: Abbreviation): Fields {
     const fields: Fields = { ...NO_FIELDS };
     for (const { field, form, constant } of attributes) {
+      const start = this.#cursor.position;
       const value = this.#value(form, constant);
-      if (field !== undefined) fields[field] = value;
+      if (field === undefined) continue;
+      // An address and its operation are nine bytes, so one byte tells the length.
+      const isStatic = form === EXPRESSION && this.#cursor.bytes[start + 1] === ADDRESS;
+      fields[field] = field === 'isStatic' ? isStatic : value;
     }
     return fields;
   }
@@ -227,8 +243,9 @@ class EntryReader {
       encoding: asNumber(fields.encoding),
       upperBound: asNumber(fields.upperBound),
       count: asNumber(fields.count),
-      constant: asNumber(fields.constant),
+      constant: typeof fields.constant === 'bigint' ? fields.constant : asNumber(fields.constant),
       isDeclaration: fields.isDeclaration === true,
+      isStatic: fields.isStatic === true,
       file: asNumber(fields.file),
       line: asNumber(fields.line),
       children,
@@ -236,19 +253,16 @@ class EntryReader {
   }
 
   /** Reads a value, or skips one that nobody asks for, null: addresses, expressions, places in other sections. */
-  #value(form: number, constant: number): Value {
+  #value(form: number, constant: number | bigint): Value {
     const cursor = this.#cursor;
     switch (form) {
       case 0x01: // addr
       case 0x20: // ref_sig8
-        cursor.skip(8);
-        return null;
+        return this.#skip(8);
       case 0x03: // block2
-        cursor.skip(cursor.u16('block'));
-        return null;
+        return this.#skip(cursor.u16('block'));
       case 0x04: // block4
-        cursor.skip(cursor.u32('block'));
-        return null;
+        return this.#skip(cursor.u32('block'));
       case 0x05: // data2
       case 0x12: // ref2
         return cursor.u16('value');
@@ -256,23 +270,21 @@ class EntryReader {
       case 0x13: // ref4
         return cursor.u32('value');
       case 0x07: // data8
-        return Number(cursor.u64('value'));
+        return toExact(cursor.u64('value'));
       case 0x08: // string
         return text(cursor, 'name');
       case 0x09: // block
-      case 0x18: // exprloc
-        cursor.skip(uleb(cursor, 'block'));
-        return null;
+      case EXPRESSION: // exprloc
+        return this.#skip(uleb(cursor, 'block'));
       case 0x0a: // block1
-        cursor.skip(cursor.u8('block'));
-        return null;
+        return this.#skip(cursor.u8('block'));
       case 0x0b: // data1
       case 0x11: // ref1
         return cursor.u8('value');
       case 0x0c: // flag
         return cursor.u8('flag') !== 0;
       case 0x0d: // sdata
-        return sleb(cursor, 'value');
+        return slebExact(cursor, 'value');
       case 0x0e: // strp
         return this.#string('.debug_str');
       case 0x0f: // udata
@@ -280,15 +292,13 @@ class EntryReader {
       case 0x1b: // addrx
       case 0x22: // loclistx
       case 0x23: // rnglistx
-        return uleb(cursor, 'value');
+        return ulebExact(cursor, 'value');
       case 0x17: // sec_offset
-        cursor.skip(4);
-        return null;
+        return this.#skip(4);
       case 0x19: // flag_present
         return true;
       case 0x1e: // data16
-        cursor.skip(16);
-        return null;
+        return this.#skip(16);
       case 0x1f: // line_strp
         return this.#string('.debug_line_str');
       case IMPLICIT_CONST:
@@ -296,6 +306,14 @@ class EntryReader {
       default:
         return cursor.fail(`an attribute has the form ${form}, which is not known here`);
     }
+  }
+
+  #skip(size: number): null {
+    const cursor = this.#cursor;
+    const left = cursor.bytes.length - cursor.position;
+    if (size > left) cursor.fail(`a value has ${size} bytes, ${left} are left`);
+    cursor.skip(size);
+    return null;
   }
 
   #string(section: string): string {
@@ -307,7 +325,8 @@ class EntryReader {
       typeof symbol?.place === 'number' && relocation?.type === R_X86_64_32
         ? { section: this.#object.sections[symbol.place], offset: Number(symbol.value) + relocation.addend }
         : { section: sectionNamed(this.#object, section), offset: plain };
-    if (place.section?.name !== section) return cursor.fail(`a name does not lie in ${section}`);
+    if (place.section?.name !== section || place.offset < 0)
+      return cursor.fail(`a name does not lie in ${section}`);
     const known = section === '.debug_str' ? this.#strings.get(place.offset) : undefined;
     if (known !== undefined) return known;
     const name = text(

@@ -1,10 +1,12 @@
 /**
- * How the types of a unit lie in memory, from its debug information: structures, unions and enumerations with a name.
+ * How the types of a unit lie in memory, from its debug information: structures, unions and enumerations with a name,
+ * and the types that only a variable has, under the variable's name.
  *
  * A structure without a name that is part of another is taken apart into members of that one, since that is how it is
  * laid out and how it is written (`sk.__sk_common.skc_daddr` and `sk.skc_daddr` alike). A pointer is a pointer, whatever
- * it points to: what lies there is a type of its own.
+ * it points to: what lies there is a type of its own, or has no name and is taken apart as well (`table->first`).
  */
+import { FormatError } from '../diagnostics/error.ts';
 import { type DebugEntry, readDebugEntries, TAG } from './debug-entries.ts';
 import { sourceFiles } from './line-table.ts';
 import type { ObjectFile } from './model.ts';
@@ -23,7 +25,10 @@ export interface MemberLayout {
 }
 
 export interface TypeLayout {
-  /** `struct sock`, `union tcp_md5_addr`, `enum bpf_reg_type`, `typedef spinlock_t`. */
+  /**
+   * `struct sock`, `union tcp_md5_addr`, `enum bpf_reg_type`, `typedef spinlock_t`, `variable pipe_max_size`;
+   * `struct key in lookup()` if only a function knows it. An enumeration without a name has its first enumerator's.
+   */
   readonly name: string;
   /** Where it is declared: `include/net/sock.h`. */
   readonly file: string | undefined;
@@ -32,10 +37,10 @@ export interface TypeLayout {
   readonly size: number;
   readonly members: readonly MemberLayout[];
   /** Of an enumeration. */
-  readonly enumerators: readonly { readonly name: string; readonly value: number }[];
+  readonly enumerators: readonly { readonly name: string; readonly value: number | bigint }[];
 }
 
-/** Layouts by name; a name that is declared in several functions has several. */
+/** Layouts by name; a name that is declared in several blocks of a function has several. */
 export type TypeLayouts = ReadonlyMap<string, readonly TypeLayout[]>;
 
 /** Equal layouts are one value, so that the types of a thousand units take the memory of one kernel's. */
@@ -50,6 +55,12 @@ const AGGREGATES: ReadonlyMap<number, string> = new Map([
 
 /** No type of a compiler is nested as deep; a file that is made to go in circles ends here. */
 const DEPTH_LIMIT = 64;
+/** Nor has one as many members, with those of all that has no name: such a file may double them at each level. */
+const MEMBER_LIMIT = 100_000;
+
+const POINTED = '->';
+export const VARIABLE = 'variable ';
+const IN_FUNCTION = ' in ';
 
 /** A type with its typedefs and qualifiers taken off. */
 interface Bare {
@@ -72,28 +83,67 @@ class LayoutReader {
   readonly #files: readonly string[];
   readonly #pool: LayoutPool;
   readonly #layouts = new Map<string, TypeLayout[]>();
+  readonly #path: string;
+  /** Members that the type at hand may still have. */
+  #room = MEMBER_LIMIT;
 
-  constructor(entries: readonly DebugEntry[], files: readonly string[], pool: LayoutPool) {
-    this.#files = files;
+  constructor(object: ObjectFile, entries: readonly DebugEntry[], pool: LayoutPool) {
+    this.#path = object.path;
+    this.#files = sourceFiles(object);
     this.#pool = pool;
     this.#index(entries);
   }
 
-  read(): TypeLayouts {
-    for (const entry of this.#entries.values()) {
-      if (entry.tag === TAG.typedef) {
-        const { entry: target } = this.#bare(entry.type);
-        if (target !== undefined && target.name === undefined)
-          this.#add(`typedef ${entry.name}`, target, entry);
-      } else if (entry.tag === TAG.enumeration) {
-        const name = entry.name ?? entry.children[0]?.name;
-        if (name !== undefined) this.#add(`enum ${name}`, entry, entry);
-      } else {
-        const word = AGGREGATES.get(entry.tag);
-        if (word !== undefined && entry.name !== undefined) this.#add(`${word} ${entry.name}`, entry, entry);
-      }
+  /** `scope`: the function that they are declared in, or undefined. */
+  read(entries: readonly DebugEntry[], scope?: string): TypeLayouts {
+    for (const entry of entries) {
+      this.#declare(entry, scope === undefined ? '' : `${IN_FUNCTION}${scope}()`);
+      // A copy of an inlined function has no name, and no types: they are where it is described.
+      this.read(entry.children, entry.tag === TAG.subprogram ? entry.name : scope);
     }
     return this.#layouts;
+  }
+
+  #declare(entry: DebugEntry, scope: string): void {
+    const { tag, name } = entry;
+    const word = AGGREGATES.get(tag);
+    if (word !== undefined && name !== undefined) this.#add(`${word} ${name}${scope}`, entry, entry);
+    else if (tag === TAG.enumeration) {
+      const first = name ?? entry.children[0]?.name;
+      if (first !== undefined) this.#add(`enum ${first}${scope}`, entry, entry);
+    } else if (tag === TAG.typedef) {
+      const { entry: target } = this.#bare(entry.type);
+      const isNameless = target !== undefined && AGGREGATES.has(target.tag) && target.name === undefined;
+      if (isNameless) this.#add(`typedef ${name}${scope}`, target, entry);
+    } else if (tag === TAG.variable && name !== undefined && (scope === '' || entry.isStatic)) {
+      this.#addVariable(entry, `${VARIABLE}${name}${scope}`);
+    }
+  }
+
+  /** New code has its own copy of what is constant. */
+  #addVariable(variable: DebugEntry, name: string): void {
+    if (this.#isConstant(variable.type)) return;
+    const { size } = this.#shape(variable.type);
+    const member = { ...variable, tag: TAG.member, memberOffset: 0 };
+    const type = {
+      ...variable,
+      tag: TAG.structure,
+      byteSize: size ?? 0,
+      isDeclaration: false,
+      children: [member],
+    };
+    this.#add(name, type, variable);
+  }
+
+  #isConstant(type: number | undefined): boolean {
+    let entry = type === undefined ? undefined : this.#entries.get(type);
+    for (let i = 0; i < DEPTH_LIMIT; i += 1) {
+      if (entry === undefined || entry.tag === TAG.constant) return entry !== undefined;
+      const isOn = entry.tag === TAG.typedef || entry.tag === TAG.array || QUALIFIERS.has(entry.tag);
+      if (!isOn || entry.type === undefined) return false;
+      entry = this.#entries.get(entry.type);
+    }
+    return false;
   }
 
   #index(entries: readonly DebugEntry[]): void {
@@ -109,12 +159,13 @@ class LayoutReader {
     const enumerators = entry.children
       .filter(({ tag }) => tag === TAG.enumerator)
       .map((each) => ({ name: each.name ?? '', value: each.constant ?? 0 }));
+    this.#room = MEMBER_LIMIT;
     const members = this.#members(entry, '', 0);
     const content = JSON.stringify([
       name,
       entry.byteSize,
       members.map(({ path, bitOffset, bitSize, kind }) => [path, bitOffset, bitSize, kind]),
-      enumerators,
+      enumerators.map((each) => [each.name, String(each.value)]),
     ]);
     const layout = this.#pool.get(content) ?? {
       name,
@@ -131,21 +182,40 @@ class LayoutReader {
 
   #members(type: DebugEntry, prefix: string, base: number, depth = 0): readonly MemberLayout[] {
     if (depth > DEPTH_LIMIT) return [];
-    return type.children
-      .filter(({ tag }) => tag === TAG.member)
-      .flatMap((member): readonly MemberLayout[] => {
-        const bitOffset = base + (member.bitOffset ?? (member.memberOffset ?? 0) * 8);
-        const nameless = this.#nameless(member.type);
-        const path = `${prefix}${member.name ?? ''}`;
-        if (nameless !== undefined && member.name === undefined)
-          return this.#members(nameless, prefix, bitOffset, depth + 1);
-        const { kind, text, size } = this.#shape(member.type);
-        const bitSize = member.bitSize ?? (size === undefined ? undefined : size * 8);
-        const whole = { path, bitOffset, bitSize, kind, text };
-        return nameless === undefined
-          ? [whole]
-          : [whole, ...this.#members(nameless, `${path}.`, bitOffset, depth + 1)];
-      });
+    const list = type.children.filter(({ tag }) => tag === TAG.member);
+    this.#room -= list.length;
+    if (this.#room < 0) {
+      throw new FormatError(
+        'malformed_object',
+        `${this.#path}: a type has more than ${MEMBER_LIMIT} members`,
+      );
+    }
+    return list.flatMap((member): readonly MemberLayout[] => {
+      const bitOffset = base + (member.bitOffset ?? (member.memberOffset ?? 0) * 8);
+      const nameless = this.#nameless(member.type);
+      const path = `${prefix}${member.name ?? ''}`;
+      if (nameless !== undefined && member.name === undefined)
+        return this.#members(nameless, prefix, bitOffset, depth + 1);
+      const { kind, text, size } = this.#shape(member.type);
+      const bitSize = member.bitSize ?? (size === undefined ? undefined : size * 8);
+      const whole = { path, bitOffset, bitSize, kind, text };
+      if (nameless !== undefined)
+        return [whole, ...this.#members(nameless, `${path}.`, bitOffset, depth + 1)];
+      const pointed = this.#pointed(member.type);
+      return pointed === undefined
+        ? [whole]
+        : [whole, ...this.#members(pointed, `${path}${POINTED}`, 0, depth + 1)];
+    });
+  }
+
+  /** The structure or union that has no name, to which something is a pointer. */
+  #pointed(type: number | undefined): DebugEntry | undefined {
+    let { entry } = this.#bare(type);
+    for (let i = 0; i < DEPTH_LIMIT && (entry?.tag === TAG.pointer || entry?.tag === TAG.array); i += 1) {
+      if (entry.tag === TAG.pointer) return this.#nameless(entry.type);
+      ({ entry } = this.#bare(entry.type));
+    }
+    return undefined;
   }
 
   /** The structure or union that has no name, of which something is, or is an array. */
@@ -160,8 +230,7 @@ class LayoutReader {
     let entry = type === undefined ? undefined : this.#entries.get(type);
     let alias: string | undefined;
     let called: string | undefined;
-    // A chain can be no longer than there are entries; a file that is made to loop ends here.
-    for (let i = 0; i < this.#entries.size; i += 1) {
+    for (let i = 0; i < DEPTH_LIMIT; i += 1) {
       if (entry === undefined || (entry.tag !== TAG.typedef && !QUALIFIERS.has(entry.tag))) break;
       if (entry.tag === TAG.typedef) {
         alias = entry.name;
@@ -213,22 +282,57 @@ class LayoutReader {
  */
 export function readTypeLayouts(object: ObjectFile, pool: LayoutPool): TypeLayouts | undefined {
   const entries = readDebugEntries(object);
-  return entries === undefined ? undefined : new LayoutReader(entries, sourceFiles(object), pool).read();
+  return entries === undefined ? undefined : new LayoutReader(object, entries, pool).read(entries);
 }
 
 /** A type of both objects that lies in memory otherwise. One layout each, unless several types have the name. */
 export interface LayoutPair {
+  /** Of post. */
   readonly name: string;
   readonly pre: readonly TypeLayout[];
   readonly post: readonly TypeLayout[];
 }
 
-/** Both of one pool. Types that only one of them has are nobody's: they come and go with the code. */
+/**
+ * Both of one pool. Types that only one of them has are nobody's: they come and go with the code. But an enumeration
+ * may have values of another, and a structure that went may be one that came.
+ */
 export function differingLayouts(pre: TypeLayouts, post: TypeLayouts): readonly LayoutPair[] {
+  const come = new Map([...post].filter(([name]) => !pre.has(name)));
   return [...pre].flatMap(([name, before]): readonly LayoutPair[] => {
-    const after = post.get(name) ?? before;
-    const gone = before.filter((layout) => !after.includes(layout));
-    const come = after.filter((layout) => !before.includes(layout));
-    return gone.length === 0 || come.length === 0 ? [] : [{ name, pre: gone, post: come }];
+    const after = post.get(name);
+    if (after !== undefined) return pairOf(name, before, after);
+    const [only, ...others] = before;
+    if (only === undefined || others.length > 0) return [];
+    const successor = [...come].find(([, list]) => list.some((layout) => succeeds(layout, only)));
+    return successor === undefined ? [] : pairOf(successor[0], before, successor[1]);
   });
+}
+
+function pairOf(
+  name: string,
+  before: readonly TypeLayout[],
+  after: readonly TypeLayout[],
+): readonly LayoutPair[] {
+  const gone = before.filter((layout) => !after.includes(layout));
+  const come = after.filter((layout) => !before.includes(layout));
+  if (gone.length + come.length === 0) return [];
+  if (gone.length > 0 && come.length > 0) return [{ name, pre: gone, post: come }];
+  // Two blocks of a function had one layout, or have one now. Variables of one name are made by macros, and come and go.
+  const isLocal = name.includes(IN_FUNCTION) && !name.startsWith(VARIABLE);
+  return isLocal
+    ? [{ name, pre: gone.length > 0 ? gone : before, post: come.length > 0 ? come : after }]
+    : [];
+}
+
+/** Whether a type of another name has taken a type's place, to all appearances. */
+function succeeds(post: TypeLayout, pre: TypeLayout): boolean {
+  if (post.name.startsWith(VARIABLE) || pre.name.startsWith(VARIABLE) || post.file !== pre.file) return false;
+  if (pre.enumerators.length > 0) {
+    const names = new Set(pre.enumerators.map(({ name }) => name));
+    return post.enumerators.some(({ name }) => names.has(name));
+  }
+  const paths = new Set(pre.members.map(({ path }) => path));
+  const shared = post.members.filter(({ path }) => paths.has(path)).length;
+  return shared >= 2 && shared * 2 > Math.max(pre.members.length, post.members.length);
 }
