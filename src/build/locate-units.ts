@@ -74,7 +74,7 @@ export async function locateUnits(
       tree.lockFile,
       async () => {
         const unknown = await recall();
-        if (unknown.length > 0) await askKbuild(tree, unknown, options);
+        for (const group of inGroups(unknown, options.jobs)) await askKbuild(tree, group, options);
       },
       {
         wait: true,
@@ -86,6 +86,21 @@ export async function locateUnits(
     await recall();
   }
   return places;
+}
+
+/**
+ * kbuild can be asked about files in arch/ one after the other only (askKbuild says why). A second call takes about
+ * a second, as long as a file does: with a few other files it pays to have them compiled at once.
+ */
+function inGroups(sources: readonly string[], jobs: number): readonly (readonly string[])[] {
+  const slow = sources.filter(isReachedTwice);
+  const others = sources.filter((source) => !isReachedTwice(source));
+  const groups = others.length > 2 && jobs > 1 ? [slow, others] : [sources];
+  return groups.filter((group) => group.length > 0);
+}
+
+function isReachedTwice(source: string): boolean {
+  return source.startsWith('arch/');
 }
 
 async function askKbuild(
@@ -106,10 +121,9 @@ async function askKbuild(
   }
   // kbuild comes to arch/x86/lib from the Makefile above it, which does not list the object, and from its own: two
   // compilations of one object. One after the other, the second is the one that counts, as is its command.
-  const isReachedTwice = sources.some((source) => source.startsWith('arch/'));
   const answers = new Map<string, { readonly list: string; readonly module: string | undefined }>();
   const result = await runKbuild(tree, ['--keep-going', ...questions, 'V=0', ...objects], {
-    jobs: isReachedTwice ? 1 : options.jobs,
+    jobs: sources.some(isReachedTwice) ? 1 : options.jobs,
     logFile: tree.logFile,
     okExitCodes: [0, 1, 2],
     onLine: (line) => {

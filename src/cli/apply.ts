@@ -44,7 +44,10 @@ function resultText(result: ApplyResult): string {
   if (result.alreadyApplied) {
     return `${result.id}: applied already, nothing to do\n`;
   }
-  const replaced = `${counted(result.functions.length, 'function')} replaced (${result.functions.join(', ')})`;
+  const replaced =
+    result.functions.length === 0
+      ? 'its hooks were called, no function replaced'
+      : `${counted(result.functions.length, 'function')} replaced (${result.functions.join(', ')})`;
   const left =
     result.recovered === 'leftovers' ? `${result.id}: removed what an interrupted run had left\n` : '';
   const matched = result.mode === 'strict' ? '' : ', matched tolerantly';

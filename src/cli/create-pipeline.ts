@@ -13,6 +13,7 @@ import type { PreparedTree } from '../build/tree.ts';
 import { InternalError, NoChangeError } from '../diagnostics/error.ts';
 import { diffAssembly } from '../diff/assembly-change.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
+import { escapesBetweenUnits } from '../diff/escapes-between-units.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
 import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
 import type { Replacement } from '../diff/replacement.ts';
@@ -145,17 +146,24 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   ].toReversed();
   refuseDiagnostics(diagnostics.filter(({ severity }) => severity === 'error'));
   const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
-  const changed = compared.filter(({ change }) => !isEmptyChange(change));
-  if (changed.length === 0) {
+  if (compared.every(({ change }) => isEmptyChange(change))) {
     throw new NoChangeError('no_change', 'the patch changes no code of this kernel', {
       hint: 'comments, or code that this configuration leaves out?',
       details: { units: units.map((unit) => unit.path), notes },
     });
   }
-  const decoder = await loadDecoder();
-  const made = changed.map(({ unit, pre, post, change }) =>
-    updateUnit(unit, pre.path, extractReplacement(post, pre, change), decoder, options.match),
+  // A unit that only brings a global variable matters to the others.
+  const changed = compared.filter(
+    ({ change }) => !isEmptyChange(change) || change.newData.some(({ scope }) => scope === 'global'),
   );
+  const decoder = await loadDecoder();
+  const extracted = changed.map(({ pre, post, change }) => extractReplacement(post, pre, change));
+  const escapes = escapesBetweenUnits(extracted);
+  const replacements = extracted.map((each, i) => ({ ...each, escapes: escapes[i] ?? each.escapes }));
+  const made = changed.flatMap(({ unit, pre }, i) => {
+    const replacement = replacements[i];
+    return replacement === undefined ? [] : [updateUnit(unit, pre.path, replacement, decoder, options.match)];
+  });
   return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
 }
 

@@ -24,7 +24,10 @@ export async function undo(session: Session, _flags: CommonFlags, ...ids: readon
 }
 
 function resultText(result: UndoResult): string {
-  const back = `${counted(result.functions.length, 'function')} as before`;
+  const back =
+    result.functions.length === 0
+      ? 'its hooks were called'
+      : `${counted(result.functions.length, 'function')} as before`;
   const resident = result.resident
     ? `; its module stays loaded, since an address in it may have been kept\n`
     : '\n';

@@ -53,6 +53,7 @@ export class Binder {
   readonly references: ReplacementReference[] = [];
   readonly directBranches: RelocationPlace[] = [];
   readonly escapes: EscapeLog;
+  readonly addressesTaken = new Map<string, string>();
 
   constructor(comparison: Comparison, draft: ImageDraft, layout: KeptLayout) {
     this.#comparison = comparison;
@@ -102,7 +103,11 @@ export class Binder {
 
   #bind(from: UnitItem, reference: Reference, role: ReferenceRole): Binding {
     const target = resolveTarget(this.#comparison.post.unit, reference);
-    if (target.kind === 'external') return this.#external(reference, target.name, target.offset);
+    if (target.kind === 'external') {
+      const isAddress = reference.use !== 'branch' && reference.use !== 'memory' && role === 'contents';
+      if (isAddress) this.addressesTaken.set(target.name, from.name);
+      return this.#external(reference, target.name, target.offset);
+    }
     if (target.kind === 'item') return this.#item(from, reference, role, target.item, target.offset);
     if (role === 'contents' && target.piece.kind !== 'code') {
       this.escapes.text(from, reference, targetText(target));

@@ -49,7 +49,7 @@ function unknownSections(side: UnitSide): Diagnostic[] {
  * Finds what a patch changes in a unit.
  * @param pre sectioned object of the original source
  * @param post sectioned object of the patched source, same compiler and flags
- * @param layouts types of both that lie in memory otherwise; they count where there is code to replace
+ * @param layouts types of both that lie in memory otherwise; they count where there is new code
  * @returns all changes and all reasons to refuse; empty (`isEmptyChange`) if the objects mean the same
  * @throws FormatError if a special section has another layout than expected
  */
@@ -79,7 +79,7 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...functions.diagnostics,
       ...pointersInto(comparison, functions.replaced),
       ...hookProblems(comparison, hooks, replaced),
-      ...(functions.replaced.length === 0 ? [] : typeChanges(post.path, layouts)),
+      ...(functions.replaced.length + hooks.length === 0 ? [] : typeChanges(post.path, layouts)),
     ],
     unchanged: functions.unchanged,
   };

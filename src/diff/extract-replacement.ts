@@ -81,7 +81,7 @@ export function extractReplacement(post: ObjectFile, pre: ObjectFile, change: Un
 
   // Places first, since anything may refer to anything.
   const draft = new ImageDraft();
-  const layout = layoutKept(draft, comparison.post.unit, kept);
+  const layout = layoutKept(draft, comparison, kept);
 
   // Then relocations: of code and data, of nameless pieces, of tables.
   const binder = new Binder(comparison, draft, layout);
@@ -101,5 +101,6 @@ export function extractReplacement(post: ObjectFile, pre: ObjectFile, change: Un
     references: binder.references.map((each) => ({ ...each, position: place(each.position) })),
     directBranches: binder.directBranches,
     escapes: binder.escapes.finish(),
+    addressesTaken: binder.addressesTaken,
   };
 }

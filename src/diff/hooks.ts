@@ -114,7 +114,9 @@ export function hookProblems(
               `${path}: ${item.name}: a ksplice_${kind} hook runs while the old code is in force, and calls ` +
               `${called.name}, which is replaced: the new code would run`,
             location,
-            hint: 'do it in ksplice_apply or ksplice_post_apply, or without that call',
+            hint: kind.endsWith('reverse')
+              ? 'do it in ksplice_pre_reverse or ksplice_check_reverse, or without that call'
+              : 'do it in ksplice_apply or ksplice_post_apply, or without that call',
           },
         ];
   });

@@ -49,8 +49,9 @@ export class ImageDraft {
     this.#section(position).relocations.push(relocation);
   }
 
-  addSymbol(symbol: Omit<SymbolImage, 'binding' | 'visibility'>): number {
-    this.#symbols.push({ ...symbol, binding: STB_LOCAL, visibility: STV_DEFAULT });
+  addSymbol(symbol: Omit<SymbolImage, 'binding' | 'visibility'>, isGlobal = false): number {
+    const binding = isGlobal ? STB_GLOBAL : STB_LOCAL;
+    this.#symbols.push({ ...symbol, binding, visibility: STV_DEFAULT });
     return this.#symbols.length - 1;
   }
 

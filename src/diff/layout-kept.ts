@@ -12,6 +12,7 @@ import {
   STT_OBJECT,
 } from '../elf/constants.ts';
 import { altAux, altReplacement } from '../kernel/tables/alternatives.ts';
+import type { Comparison } from './compare-items.ts';
 import { isDebugDescriptor } from './debug-descriptor.ts';
 import type { ImageDraft, SectionShape } from './image-draft.ts';
 import { maskedBytes } from './item-uses.ts';
@@ -47,7 +48,11 @@ function itemShape(item: UnitItem, isZero: boolean): SectionShape {
     : { ...writable, name: `.data.${item.name}` };
 }
 
-function placeItem(draft: ImageDraft, unit: Unit, item: UnitItem): Placement & { readonly symbol: number } {
+function placeItem(
+  draft: ImageDraft,
+  { post: { unit }, correlation }: Comparison,
+  item: UnitItem,
+): Placement & { readonly symbol: number } {
   const bytes = maskedBytes(unit, item);
   const isZero =
     item.kind === 'object' &&
@@ -56,13 +61,16 @@ function placeItem(draft: ImageDraft, unit: Unit, item: UnitItem): Placement & {
   const shape = itemShape(item, isZero);
   const section = draft.addSection(shape, shape.type === SHT_NOBITS);
   const offset = draft.append(section, bytes, Math.max(item.section.alignment, 1));
-  const symbol = draft.addSymbol({
-    name: item.name,
-    value: BigInt(offset + item.entry - item.start),
-    size: item.size,
-    type: item.kind === 'function' ? STT_FUNC : STT_OBJECT,
-    place: section,
-  });
+  const symbol = draft.addSymbol(
+    {
+      name: item.name,
+      value: BigInt(offset + item.entry - item.start),
+      size: item.size,
+      type: item.kind === 'function' ? STT_FUNC : STT_OBJECT,
+      place: section,
+    },
+    item.scope === 'global' && !correlation.preOf.has(item),
+  );
   return { section, offset, symbol };
 }
 
@@ -94,9 +102,10 @@ function pieceBytes(unit: Unit, piece: Piece): Uint8Array {
 }
 
 /** Pass 6: places for functions first, then data, then what has no name. */
-export function layoutKept(draft: ImageDraft, unit: Unit, kept: KeptSet): KeptLayout {
+export function layoutKept(draft: ImageDraft, comparison: Comparison, kept: KeptSet): KeptLayout {
+  const { unit } = comparison.post;
   const items = new Map(
-    [...kept.functions, ...kept.objects].map((item) => [item, placeItem(draft, unit, item)]),
+    [...kept.functions, ...kept.objects].map((item) => [item, placeItem(draft, comparison, item)]),
   );
   const shared = new Map<string, number>();
   const pieces = new Map<string, Placement>();

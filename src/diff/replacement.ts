@@ -4,9 +4,9 @@ import type { Hook } from './unit-change.ts';
 /**
  * The replacement object of a unit.
  *
- * Every symbol that it defines is local; every undefined one stands for something in the kernel. Local ones
- * come first, so that position p in `object.symbols` or `object.sections` is index p + 1 in the file. So a
- * replaced function `foo` may occur twice: local `foo` is the new copy, undefined `foo` is the original,
+ * The symbols of what is new under a global name are global: another unit of the update may refer to it. Every other one
+ * that it defines is local; an undefined one stands for something in the kernel or in such a unit. Local ones come first,
+ * so that position p in `object.symbols` or `object.sections` is index p + 1 in the file. So a replaced function `foo` may occur twice: local `foo` is the new copy, undefined `foo` is the original,
  * whose address is what anybody outside knows (a stored pointer stays valid after undo, a comparison true).
  */
 export interface Replacement {
@@ -24,6 +24,8 @@ export interface Replacement {
    */
   readonly directBranches: readonly RelocationPlace[];
   readonly escapes: Escapes;
+  /** Names outside the unit whose address is taken, and by which function or object. */
+  readonly addressesTaken: ReadonlyMap<string, string>;
 }
 
 export interface ReplacementFunction {

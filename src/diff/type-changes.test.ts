@@ -24,6 +24,9 @@ const peer = layout('struct peer', 16, [
   member('next', 8, 8, 'pointer', 'struct peer *'),
 ]);
 
+const variable = (kind: string, bytes: number): TypeLayout =>
+  layout('variable limit', bytes, [member('limit', 0, bytes, kind, kind)]);
+
 describe('typeChanges', () => {
   it('names type, place, member and both offsets', () => {
     const post = layout('struct peer', 24, [
@@ -116,5 +119,40 @@ describe('typeChanges', () => {
     const wider = layout('struct peer', 8, [member('x', 0, 8)]);
     const found = typeChanges('x.o', [{ name: 'struct peer', pre: [peer, other], post: [wider] }]);
     expect(found).toMatchObject([{ severity: 'error', message: expect.stringContaining('several types') }]);
+  });
+
+  it('tells of what moves in a type that holds one in which only a name changes', () => {
+    const renamed = layout('struct peer', 16, [member('key', 0, 4), ...peer.members.slice(1)]);
+    const hold = (first: string, second: string): TypeLayout =>
+      layout('struct table', 24, [
+        member('peer', 0, 16, 'struct peer'),
+        member(first, 16, 4),
+        member(second, 20, 4),
+      ]);
+    const found = typeChanges('x.o', [pair(hold('low', 'high'), hold('high', 'low')), pair(peer, renamed)]);
+    expect(found.map(({ code }) => code)).toEqual(['type_layout_changed', 'member_renamed']);
+  });
+
+  it('leaves a variable of another size to the comparison of data', () => {
+    expect(typeChanges('x.o', [pair(variable('number', 4), variable('number[2]', 8))])).toEqual([]);
+    expect(typeChanges('x.o', [pair(variable('number', 8), variable('pointer', 8))])).toMatchObject([
+      {
+        severity: 'error',
+        message: expect.stringContaining('variable limit: the layout changes: limit is pointer'),
+      },
+    ]);
+  });
+
+  it('warns of a type that seems to take the place of another', () => {
+    const other = layout('struct neighbour', 24, [...peer.members, member('age', 16, 8)]);
+    expect(typeChanges('x.o', [pair(peer, other)])).toMatchObject([
+      { code: 'type_replaced', severity: 'warning', message: expect.stringContaining('of struct peer') },
+    ]);
+    expect(typeChanges('x.o', [pair(peer, { ...peer, name: 'struct neighbour' })])).toEqual([]);
+  });
+
+  it('does not take what lies behind a pointer for a member at the same offset', () => {
+    const behind = layout('struct peer', 16, [member('id->key', 0, 4), ...peer.members.slice(1)]);
+    expect(typeChanges('x.o', [pair(peer, behind)])).toMatchObject([{ code: 'type_layout_changed' }]);
   });
 });

@@ -93,7 +93,8 @@ export class Cursor {
   /** Start of the next `size` bytes, after moving past them. */
   #take(size: number, what: string): number {
     const start = this.#position;
-    if (start + size > this.#view.byteLength) {
+    // A place that was computed from what the file says may lie before its start.
+    if (start < 0 || start + size > this.#view.byteLength) {
       this.fail(`${what} needs ${size} bytes, file has ${hex(this.#view.byteLength)} bytes`);
     }
     this.#position = start + size;

@@ -199,8 +199,9 @@ class EntryReader {
     const cursor = this.#cursor;
     const found: DebugEntry[] = [];
     if (depth > DEPTH_LIMIT) cursor.fail(`entries are nested more than ${DEPTH_LIMIT} deep`);
-    // The unit's own entry has no end mark behind it.
-    while (depth > 0 || cursor.position !== cursor.bytes.length) {
+    for (;;) {
+      // The unit's own entry has no end mark behind it.
+      if (depth === 0 && cursor.position === cursor.bytes.length) break;
       const offset = cursor.position;
       const code = uleb(cursor, 'abbreviation');
       if (code === 0) break;

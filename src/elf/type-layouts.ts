@@ -325,9 +325,11 @@ function pairOf(
     : [];
 }
 
-/** Whether a type of another name has taken a type's place, to all appearances. */
+/** Whether a type of another name has taken a type's place, to all appearances. A file may have moved, under its name. */
 function succeeds(post: TypeLayout, pre: TypeLayout): boolean {
-  if (post.name.startsWith(VARIABLE) || pre.name.startsWith(VARIABLE) || post.file !== pre.file) return false;
+  const baseName = ({ file }: TypeLayout): string | undefined => file?.split('/').at(-1);
+  if (post.name.startsWith(VARIABLE) || pre.name.startsWith(VARIABLE) || baseName(post) !== baseName(pre))
+    return false;
   if (pre.enumerators.length > 0) {
     const names = new Set(pre.enumerators.map(({ name }) => name));
     return post.enumerators.some(({ name }) => names.has(name));

@@ -4,11 +4,11 @@
  */
 import { InternalError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
-import { STT_FUNC } from '../elf/constants.ts';
+import { STB_GLOBAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { scopeOf } from '../kernel/symbol-scope.ts';
+import { scopeOf, VMLINUX } from '../kernel/symbol-scope.ts';
 import type { HookKind } from '../kernel/tables/hooks.ts';
 import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
@@ -111,10 +111,32 @@ function keyReader(
   };
 }
 
-function unitObject(unit: UnitToLink, kernel: Kernel, bound: Set<Address>): LinkObject {
+/**
+ * A new function or object that another unit brings under a global name. As in the kernel's own link, the kernel
+ * proper does not see those of modules, nor modules those of each other.
+ */
+function broughtBy(units: readonly UnitToLink[], user: UnitToLink, name: string): LinkedSymbol | undefined {
+  for (const [object, { match, replacement }] of units.entries()) {
+    if (match.target !== VMLINUX && match.target !== user.match.target) continue;
+    const symbol = replacement.symbols.find(
+      (each) => each.name === name && each.binding === STB_GLOBAL && typeof each.place === 'number',
+    );
+    if (symbol !== undefined) return { object, symbol: symbol.index };
+  }
+  return undefined;
+}
+
+function unitObject(
+  units: readonly UnitToLink[],
+  unit: UnitToLink,
+  kernel: Kernel,
+  bound: Set<Address>,
+): LinkObject {
   const references = new Map(unit.references.map((reference) => [reference.symbol, reference]));
-  const resolve = (name: string): Address => {
+  const resolve = (name: string): Address | LinkedSymbol => {
     const reference = references.get(name);
+    const brought = reference?.scope === 'unit' ? undefined : broughtBy(units, unit, name);
+    if (brought !== undefined) return brought;
     const address =
       reference?.scope === 'unit'
         ? addressInUnit(unit.match, kernel, reference.preName)
@@ -166,7 +188,7 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreS
   const tables = updateTables(update.id, { trampolines, hooks, resident: update.resident });
   const own = [stub, tables];
   const first = update.units.length;
-  const units = update.units.map((unit) => unitObject(unit, kernel, bound));
+  const units = update.units.map((unit) => unitObject(update.units, unit, kernel, bound));
   const objects: readonly LinkObject[] = [
     ...units,
     {

@@ -1,5 +1,5 @@
 /**
- * Gives damaged kernels and modules to the readers of kernels at rest.
+ * Gives damaged kernels and modules to the readers of kernels at rest, and damaged debug information to the reader of types.
  *
  *     npx tsx test/fuzz/image-readers.ts [--inputs N] [--seed N] [--target NAME]...
  *
@@ -14,7 +14,9 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { FormatError, InternalError, KspliceError } from '../../src/diagnostics/error.ts';
 import { SHF_ALLOC, SHF_WRITE, SHT_PROGBITS } from '../../src/elf/constants.ts';
+import type { ObjectFile } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
+import { readTypeLayouts } from '../../src/elf/type-layouts.ts';
 import { writeObject } from '../../src/elf/write-object.ts';
 import { toAddress } from '../../src/kernel/address.ts';
 import { payloadOf } from '../../src/kernel/image/boot-image.ts';
@@ -27,6 +29,7 @@ import { placeModule } from '../../src/kernel/image/place-module.ts';
 import { unpackKernel } from '../../src/kernel/image/unpack-kernel.ts';
 import { readVmlinux } from '../../src/kernel/image/vmlinux.ts';
 import { Kcore } from '../../src/kernel/kcore.ts';
+import { openWorkshop } from '../support/compile.ts';
 import { buildImage } from '../support/elf-builder.ts';
 import { encodeKallsyms, type TableForm } from './kallsyms-encoder.ts';
 import { buildBootImage, buildKernel, kernelSymbols, RODATA, TEXT } from './kernel-image.ts';
@@ -233,6 +236,64 @@ function kcoreTarget(directory: string): Target {
   };
 }
 
+/** Every kind of type, in few bytes: so that most of what is damaged is of interest. */
+const TYPES = `
+typedef struct { int owner; union { struct { short low, high; }; void *link; }; } pair_t;
+enum state { IDLE, BUSY = -5 };
+enum { NAMELESS } nameless;
+struct node { struct node *next; pair_t pairs[2][3]; unsigned int bits : 3, more : 7; enum state state; double real;
+  struct { struct { int deep; } *rows[2]; char name[]; } *table; void (*call)(struct node *, const pair_t *); };
+const volatile int constant = 3;
+static struct { int count; struct node *_Atomic first; } list;
+int use(struct node *node)
+{
+  struct local { long key; pair_t pair; } *local = (void *)node;
+  static int kept;
+  return kept++ + local->key + list.count++ + constant + nameless;
+}
+`;
+
+function typesObject(): Uint8Array {
+  using workshop = openWorkshop();
+  workshop.compile('types.c', TYPES, ['-O1', '-g', '-gdwarf-5']);
+  return workshop.read('types.o');
+}
+
+/** The whole object is damaged. */
+function objectTypesTarget(): Target {
+  return {
+    name: 'object-types',
+    seeds: [typesObject()],
+    read: (bytes) => {
+      readTypeLayouts(readObject(bytes, 'types.o'), new Map());
+    },
+  };
+}
+
+/** Only the entries and the table of their forms are damaged. */
+function typesTarget(): Target {
+  const object = readObject(typesObject(), 'types.o');
+  const dataOf = (name: string): Uint8Array =>
+    object.sections.find((section) => section.name === name)?.data ?? new Uint8Array(0);
+  const info = dataOf('.debug_info');
+  return {
+    name: 'types',
+    seeds: [Buffer.concat([info, dataOf('.debug_abbrev')])],
+    read: (bytes) => {
+      const damaged = new Map([
+        ['.debug_info', bytes.subarray(0, info.length)],
+        ['.debug_abbrev', bytes.subarray(info.length)],
+      ]);
+      const sections = object.sections.map((section) => ({
+        ...section,
+        data: damaged.get(section.name) ?? section.data,
+      }));
+      const file: ObjectFile = { ...object, sections };
+      readTypeLayouts(file, new Map());
+    },
+  };
+}
+
 /** Whether the error says what is wrong with what was read. */
 function isRefusal(error: unknown): boolean {
   return error instanceof FormatError || (error instanceof KspliceError && !(error instanceof InternalError));
@@ -249,6 +310,8 @@ export async function fuzzImageReaders(inputs: number, options: FuzzOptions): Pr
       bootTarget(),
       lz4Target(),
       kcoreTarget(directory),
+      objectTypesTarget(),
+      typesTarget(),
     ];
     const targets = all.filter(({ name }) => options.targets?.includes(name) ?? true);
     return await fuzz(targets, inputs, options);

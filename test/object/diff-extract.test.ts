@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { escapesBetweenUnits } from '../../src/diff/escapes-between-units.ts';
+import type { Replacement } from '../../src/diff/replacement.ts';
+import { STB_GLOBAL, STB_LOCAL } from '../../src/elf/constants.ts';
 import { rewrittenPlaces } from '../../src/kernel/tables/rewritten-places.ts';
 import { diffSources, extract, relocationTexts, sectionNamed } from './diff-compile.ts';
 
@@ -46,6 +49,28 @@ describe('extractReplacement: what is in the object', () => {
     for (const reference of found.references) {
       expect(found.written.symbols[reference.position + 1]?.name).toBe(reference.symbol);
     }
+  });
+
+  it('gives a global symbol to what is new under a global name, and to nothing else', () => {
+    const { written } = extract(
+      diffSources(
+        'int f(int x) { return x; }',
+        'int fresh; static int own; noinline int add(int x) { return x + fresh; } int f(int x) { return add(x + own++); }',
+      ),
+    );
+    const defined = written.symbols.filter(({ place, name }) => typeof place === 'number' && name !== '');
+    expect(
+      defined
+        .filter(({ binding }) => binding === STB_GLOBAL)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(['add', 'fresh']);
+    expect(
+      defined
+        .filter(({ binding }) => binding === STB_LOCAL)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(['f', 'own']);
   });
 
   it('maps a renumbered static local to its number in pre', () => {
@@ -193,6 +218,29 @@ describe('extractReplacement: escapes', () => {
         'static int fresh[4]; int f(int x) { take(fresh); return fresh[x]; }',
       ),
     ).toEqual(['f: takes the address of new object fresh']);
+  });
+
+  it('counts what another unit brings, if its address is taken and not if it is called, read or written', () => {
+    const brings = extract(
+      diffSources(
+        'int a(int x) { return x; }',
+        'int fresh; int add(int x) { return x + fresh; } int a(int x) { return add(x); }',
+      ),
+    );
+    const uses = (body: string): Replacement =>
+      extract(
+        diffSources('int f(int x) { return x; }', `extern int fresh; int add(int); int f(int x) { ${body} }`),
+      );
+    const [own, plain, object, code, foreign] = escapesBetweenUnits([
+      brings,
+      uses('fresh++; return add(x);'),
+      uses('take(&fresh); return x;'),
+      uses('take(add); return x;'),
+      uses('take(use); return x;'),
+    ]).map(({ reasons }) => reasons);
+    expect([own, plain, foreign]).toEqual([[], [], []]);
+    expect(object).toEqual(['f: takes the address of new fresh']);
+    expect(code).toEqual(['f: takes the address of new add']);
   });
 
   it('counts a string that is handed to a function which may keep it, but not one that is printed', () => {

@@ -3,11 +3,24 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { diffUnit } from '../../src/diff/diff-unit.ts';
 import { isEmptyChange } from '../../src/diff/unit-change.ts';
+import { differingLayouts, type LayoutPool, readTypeLayouts } from '../../src/elf/type-layouts.ts';
 import { HOOK_KINDS } from '../../src/kernel/tables/hooks.ts';
 import { compile, diffSources, errorCodes, extract, replacedNames } from './diff-compile.ts';
 
 const header = readFileSync(new URL('../../include/ksplice-patch.h', import.meta.url), 'utf8');
+
+const shadowHeader = readFileSync(new URL('../../include/ksplice-shadow.h', import.meta.url), 'utf8');
+/** What the header includes of the kernel. */
+const livepatch = `#define __maybe_unused __attribute__((unused))
+#define NULL ((void *)0)
+typedef unsigned int gfp_t;
+void *klp_shadow_get(void *object, unsigned long id);
+void *klp_shadow_get_or_alloc(void *object, unsigned long id, unsigned long size, gfp_t gfp, void *make, void *data);
+void klp_shadow_free(void *object, unsigned long id, void *unmake);
+void klp_shadow_free_all(unsigned long id, void *unmake);
+`;
 
 const limit = 'static int limit = 5; void set(int x) { limit = x; }\n';
 const base = `${limit}noinline int f(int x) { return use(x) + limit; }\n`;
@@ -26,6 +39,9 @@ function returning(kind: string): string {
 function applyHook(name: string): string {
   return `static void ${name}(void) { limit += use(1); }\nksplice_apply(${name});\n`;
 }
+
+const peer = (members: string): string => `struct peer { ${members} };
+  noinline int age(struct peer *peer) { return use(0); }`;
 
 describe('hooks', () => {
   it('of all kinds are told, with the functions that only they name', () => {
@@ -88,7 +104,8 @@ describe('hooks', () => {
     ['post_apply', 'void', false],
     ['fail_apply', 'void', true],
     ['pre_reverse', 'int', false],
-    ['reverse', 'void', false],
+    ['check_reverse', 'int', false],
+    ['reverse', 'void', true],
     ['post_reverse', 'void', true],
     ['fail_reverse', 'void', false],
   ])('of kind %s may not call what is replaced while the old code is in force', (kind, type, refused) => {
@@ -100,8 +117,47 @@ describe('hooks', () => {
     expect(errorCodes(diffSources(base, post))).toEqual(refused ? ['hook_refused'] : []);
   });
 
+  it('read what exists in the layout of the old code, though nothing is replaced', () => {
+    const hook = `static void reset(void) { limit += age(0); }\nksplice_apply(reset);`;
+    const pool: LayoutPool = new Map();
+    const [pre, post] = [`${base}${peer('int a; int b;')}`, `${hooked(peer('int b; int a;'))}${hook}`].map(
+      (text) => compile(text, ['-g', '-gdwarf-5']),
+    );
+    if (pre === undefined || post === undefined) throw new Error('two sources');
+    const [before, after] = [pre, post].map((object) => readTypeLayouts(object, pool) ?? new Map());
+    const pairs = differingLayouts(before ?? new Map(), after ?? new Map());
+    const { replaced, diagnostics } = diffUnit(pre, post, pairs);
+    expect(replaced).toEqual([]);
+    expect(diagnostics.map(({ code }) => code)).toEqual(['type_layout_changed']);
+    expect(diffUnit(pre, compile(base + peer('int b; int a;')), pairs).diagnostics).toEqual([]);
+  });
+
   it('refuses a kind that it does not know, by the name of its section', () => {
     const code = 'static void odd(void) { limit++; }\n__KSPLICE_HOOK(someday, void, odd);';
     expect(errorCodes(diffSources(base, hooked(code)))).toContain('unknown_section');
+  });
+});
+
+describe('shadow fields', () => {
+  it('are freed by hooks of their own, whether the update is undone or was not applied', () => {
+    const fields = `struct peer { int x; };
+DEFINE_SHADOW_FIELD(struct peer, long, age);
+DEFINE_SHADOW_FIELD(struct peer, long, wish);`;
+    const pair = diffSources(
+      base,
+      `${header}${livepatch}${shadowHeader.replaceAll(/^#include.*$/gm, '')}\n${base}${fields}`,
+    );
+    expect(pair.change.hooks.map(({ kind, name }) => `${kind} ${name}`).toSorted()).toEqual([
+      'fail_apply __age_shadow_free_all',
+      'fail_apply __wish_shadow_free_all',
+      'post_reverse __age_shadow_free_all',
+      'post_reverse __wish_shadow_free_all',
+    ]);
+    expect(errorCodes(pair)).toEqual([]);
+    const { written, escapes } = extract(pair);
+    // Two fields are two numbers.
+    const ids = written.symbols.filter(({ name }) => name.endsWith('_shadow_id'));
+    expect(new Set(ids.map(({ place, value }) => `${place} ${value}`)).size).toBe(2);
+    expect(escapes.escapes).toBe(false);
   });
 });

@@ -307,6 +307,72 @@ describe('an update module', () => {
   });
 });
 
+describe('a unit that refers to what another unit brings', () => {
+  const userPre = compile('int other(int x) { return x * 1000 + 12345; }', fentry, 'fs/b.o');
+  const userReplacement = compile(
+    'int added(int x); extern int new_percpu; int other(int x) { return added(x) + new_percpu; }',
+    sectioned,
+    'fs/b.o (replacement)',
+  );
+
+  /** `target`: what the unit is part of that brings `added`. */
+  function linkBoth(target: string): ObjectFile {
+    const kernel = smallKernel();
+    kernel.load(preObject, { '.text': 0xffffffff81234000n });
+    kernel.load(userPre, { '.text': 0xffffffff81244000n });
+    for (const name of ['__start_ro_after_init', '__end_ro_after_init']) kernel.define(name, LOCKED, 'D');
+    kernel.define('locked_key', kernel.map(LOCKED, [0, 0, 0, 0]), 'D');
+    const [brings, uses] = [preObject, userPre].map((object) => {
+      const match = matchUnit(object, kernel);
+      if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
+      return match;
+    });
+    if (brings === undefined || uses === undefined) throw new Error('no match');
+    const replaced = (name: string) => [{ name, preName: name, site: { offset: 5, size: 5 } }];
+    const { bytes } = linkUpdate(
+      {
+        id: 'fix_1',
+        units: [
+          {
+            match: uses,
+            replacement: userReplacement,
+            functions: replaced('other'),
+            hooks: [],
+            references: [],
+          },
+          {
+            match: { ...brings, target },
+            replacement: replacementObject,
+            functions: target === 'vmlinux' ? replaced('handle') : [],
+            hooks: [],
+            references: [unit('counter'), unit('helper')],
+          },
+        ],
+        stub: stubObject,
+        moduleLayoutCrc: 1,
+        resident: false,
+      },
+      kernel,
+      (name) => (/^ksplice_(un)?register$/.test(name) ? toAddress(REGISTER) : undefined),
+    );
+    return readObject(bytes, 'ksplice_fix_1.ko');
+  }
+
+  it('is bound to it in the module', () => {
+    const object = linkBoth('vmlinux');
+    const other = object.symbols.find(({ name }) => name === 'other.ksplice_fix_1');
+    const [start, end] = [Number(other?.value), Number(other?.value) + (other?.size ?? 0)];
+    const used = named(object, '.text').relocations.flatMap(({ offset, symbol }) =>
+      offset >= start && offset < end ? [object.symbols[symbol]?.name] : [],
+    );
+    expect(used).toEqual(expect.arrayContaining(['added.ksplice_fix_1', 'new_percpu']));
+  });
+
+  it('does not see what a module brings', () => {
+    expect(() => linkBoth('some_module')).toThrow(/fs\/b\.o: kallsyms has no symbol named added/);
+  });
+});
+
 describe('what linking refuses', () => {
   it('a function that something overrides', () => {
     const { kernel } = linked;

@@ -89,7 +89,7 @@ function assertions(types: TypeLayouts): readonly string[] {
 describe('readTypeLayouts', () => {
   it('is what sizeof and offsetof say, for every member that has an address', () => {
     const read = layouts(source);
-    const local = new Map([...read].filter(([name]) => !/local|^enum/.test(name)));
+    const local = new Map([...read].filter(([name]) => !/ in |^enum|^variable/.test(name)));
     const asserted = assertions(local);
     expect(asserted.length).toBeGreaterThan(40);
     using workshop = openWorkshop();
@@ -128,7 +128,7 @@ describe('readTypeLayouts', () => {
 
   it('has types of functions, values of enumerations, and where a type is declared', () => {
     const read = layouts(source);
-    expect(only(read, 'struct local').size).toBe(4);
+    expect(only(read, 'struct local in count()').size).toBe(4);
     expect(only(read, 'enum state').enumerators).toEqual([
       { name: 'IDLE', value: 0 },
       { name: 'BUSY', value: 7 },
@@ -181,10 +181,154 @@ describe('differingLayouts', () => {
     ['a bit more', 'wanted : 2', 'wanted : 3', 'struct thing'],
     ['a longer array', 'char name[4][8]', 'char name[5][8]', 'struct thing'],
     ['a member of a type without a name', 'short port;', 'short port, other;', 'struct thing'],
-    ['a type of a function', 'struct local { int x; }', 'struct local { long x; }', 'struct local'],
+    [
+      'a type of a function',
+      'struct local { int x; }',
+      'struct local { long x; }',
+      'struct local in count()',
+    ],
     ['a packed type', '} __attribute__((packed))', '}', 'struct packed'],
     ['an enumerator', 'BUSY = 7', 'BUSY = 6', 'enum state'],
   ])('has %s', (_, from, to, name) => {
     expect(differing(from, to)).toContain(name);
+  });
+});
+
+function between(
+  pre: string,
+  post: string,
+): readonly (readonly [string, readonly string[], readonly string[]])[] {
+  const pool: LayoutPool = new Map();
+  return differingLayouts(layouts(pre, pool), layouts(post, pool)).map((pair) => [
+    pair.name,
+    pair.pre.map(({ name }) => name),
+    pair.post.map(({ name }) => name),
+  ]);
+}
+
+const names = (pre: string, post: string): readonly string[] => between(pre, post).map(([name]) => name);
+
+/** Two functions with a structure of one name; each is kept by the pointer. */
+function locals(first: string, second: string): string {
+  return `void *take(void *);
+    int one(void *p) { struct key { ${first} }; struct key *k = take(p); return k->a; }
+    int two(void *p) { struct key { ${second} }; struct key *k = take(p); return k->a; }`;
+}
+
+const variable = (members: string): string =>
+  `static struct { ${members} } state; int use(void) { return state.a++ + state.b++; }`;
+
+const table = (members: string): string => `const struct { ${members} } list[2] = { { 1, 2 } };`;
+
+const local = (members: string): string =>
+  `void give(void *); int f(void) { struct { ${members} } here = { 1, 2 }; give(&here); return here.a; }`;
+
+describe('types that only a variable or a pointer has', () => {
+  it.each([
+    ['a variable', variable('int a; int b;'), variable('int b; int a;'), 'variable state'],
+    [
+      'what a pointer in a structure points to',
+      'struct table { struct { int a, b; } *rows; }; struct table *t;',
+      'struct table { struct { int b, a; } *rows; }; struct table *t;',
+      'struct table',
+    ],
+    [
+      'what a pointer points to',
+      'struct { int a, b; } *rows;',
+      'struct { int a, c, b; } *rows;',
+      'variable rows',
+    ],
+    [
+      'a variable that keeps its value between calls',
+      'int f(void) { static struct { int a, b; } kept; return kept.a++ + kept.b--; }',
+      'int f(void) { static struct { int b, a; } kept; return kept.a++ + kept.b--; }',
+      'variable kept in f()',
+    ],
+    ['a variable of another type', 'unsigned long word;', 'void *word;', 'variable word'],
+    ['a variable of another structure', 'struct a { int x; } v;', 'struct b { float y; } v;', 'variable v'],
+  ])('are compared: %s', (_, pre, post, name) => {
+    expect(names(pre, post)).toEqual([name]);
+    expect(names(pre, pre)).toEqual([]);
+  });
+
+  it('are not where a variable is constant or lives as long as a call', () => {
+    expect(names(table('short a, b;'), table('short b, a;'))).toEqual([]);
+    expect(names(local('int a; int b;'), local('int b; int a;'))).toEqual([]);
+  });
+});
+
+const blocks = (first: string, second: string): string => `void *take(void *);
+  int f(void *p) { int sum = 0;
+    { struct key { ${first} }; struct key *k = take(p); sum += k->a; }
+    { struct key { ${second} }; struct key *k = take(p); sum += k->a; }
+    return sum; }`;
+
+describe('types of functions', () => {
+  it.each([
+    ['the first of two that were alike', locals('int a;', 'int a;'), locals('int b, a;', 'int a;'), 'one'],
+    ['the second of them', locals('int a;', 'int a;'), locals('int a;', 'int b, a;'), 'two'],
+    ['one that becomes as the other is', locals('int a;', 'int b, a;'), locals('int a;', 'int a;'), 'two'],
+    ['two that change places', locals('int a;', 'int b, a;'), locals('int b, a;', 'int a;'), 'one'],
+  ])('are told apart by the function: %s', (_, pre, post, name) => {
+    expect(names(pre, post)).toContain(`struct key in ${name}()`);
+  });
+
+  it('of two blocks are a set', () => {
+    expect(names(blocks('int a;', 'int a;'), blocks('int a;', 'int b, a;'))).toEqual(['struct key in f()']);
+    expect(names(blocks('int a;', 'int b, a;'), blocks('int a;', 'int a;'))).toEqual(['struct key in f()']);
+  });
+
+  it('of a new function are nobody’s', () => {
+    const more = `${locals('int a;', 'int a;')}
+      int three(void *p) { struct key { long b, a; }; struct key *k = take(p); return k->a; }`;
+    expect(names(locals('int a;', 'int a;'), more)).toEqual([]);
+  });
+});
+
+const node = (type: string, members: string): string =>
+  `${type} { ${members} }; int f(${type} *n) { return n->id; }`;
+
+const states = (list: string): string => `enum { ${list} } now; int busy(void) { return now == BUSY; }`;
+
+describe('types of another name', () => {
+  it('are compared where one takes the place of another', () => {
+    const pre = node('struct node', 'int id; int state; long when;');
+    expect(between(pre, node('struct entry', 'int id; int more, state; long when;'))).toEqual([
+      ['struct entry', ['struct node'], ['struct entry']],
+    ]);
+    const typedef =
+      'typedef struct { int more, id; int state; long when; } node_t; int f(node_t *n) { return n->id; }';
+    expect(names(pre, typedef)).toEqual(['typedef node_t']);
+    expect(names(pre, node('struct other', 'int id; long a, b, c;'))).toEqual([]);
+  });
+
+  it('are compared where an enumeration has no name, and another first enumerator', () => {
+    expect(between(states('IDLE, BUSY'), states('NEW, IDLE, BUSY'))).toEqual([
+      ['enum NEW', ['enum IDLE'], ['enum NEW']],
+    ]);
+  });
+});
+
+const read = (value: string): TypeLayout =>
+  only(layouts(`enum wide { FIRST, VALUE = ${value} } w;`), 'enum wide');
+
+describe('values of an enumeration', () => {
+  it.each([
+    ['-1', -1],
+    ['1ULL << 63', 1n << 63n],
+    ['(1ULL << 63) + 1', (1n << 63n) + 1n],
+    ['-0x7fffffffffffffffLL - 1', -(1n << 63n)],
+    ['(1ULL << 53) - 1', Number.MAX_SAFE_INTEGER],
+    ['1ULL << 53', 1n << 53n],
+  ])('are exact: %s', (text, value) => {
+    expect(read(text).enumerators).toEqual([
+      { name: 'FIRST', value: 0 },
+      { name: 'VALUE', value },
+    ]);
+  });
+
+  it('differ where a number would round them', () => {
+    const pre = 'enum wide { VALUE = (1ULL << 63) } w;';
+    expect(names(pre, pre.replace('63)', '63) + 1'))).toEqual(['enum wide']);
   });
 });

@@ -18,11 +18,15 @@ export const HOOK_KINDS = [
 ] as const;
 export type HookKind = (typeof HOOK_KINDS)[number];
 
-/** Those that run while the old code is in force: a call to a replaced function would go to the new one. */
+/**
+ * Those that run while the old code is in force: a call to a replaced function would go to the new one. A reverse hook is
+ * called when the last byte has been written back.
+ */
 export const OLD_CODE_HOOKS: ReadonlySet<HookKind> = new Set([
   'pre_apply',
   'check_apply',
   'fail_apply',
+  'reverse',
   'post_reverse',
 ]);
 
