@@ -12,7 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/support/**/*.test.ts'],
+          include: ['src', 'scripts', 'bench', 'test/support'].map((folder) => `${folder}/**/*.test.ts`),
           testTimeout: 30_000,
         },
       },

@@ -28,7 +28,8 @@ export function patchOf(file: string, text: string): string | undefined {
     if (header !== null) name = isUsable(text, line, header[1] ?? '') ? header[1] : undefined;
     else if (line.startsWith('}')) name = undefined;
     const found = name === undefined ? null : BEFORE.exec(line);
-    if (found === null || index < CONTEXT || index + CONTEXT >= lines.length) continue;
+    // The text ends with a newline, so there is no line behind the last one.
+    if (found === null || index < CONTEXT || index + CONTEXT + 1 >= lines.length) continue;
     const before = lines.slice(index - CONTEXT, index).map((one) => ` ${one}\n`);
     const after = lines.slice(index + 1, index + 1 + CONTEXT).map((one) => ` ${one}\n`);
     const range = `${index + 1 - CONTEXT},${2 * CONTEXT + 1}`;
@@ -55,7 +56,9 @@ export async function changeUnits(
 ): Promise<readonly UnitPatch[]> {
   const byDirectory = new Map<string, UnitPatch[]>();
   for (const file of sources.toSorted()) {
-    const text = patchOf(file, await readFile(path.join(tree, file), 'latin1'));
+    // The build makes some sources itself.
+    const source = await readFile(path.join(tree, file), 'latin1').catch(() => undefined);
+    const text = source === undefined ? undefined : patchOf(file, source);
     if (text === undefined) continue;
     const directory = path.dirname(file);
     byDirectory.set(directory, [...(byDirectory.get(directory) ?? []), { file, text }]);

@@ -48,7 +48,12 @@ interface Mark {
 }
 
 /** The last end, between two times, of a process that is named so. */
-function lastEnd(processes: readonly ProcessTime[], name: string, from: number, to: number): number | undefined {
+function lastEnd(
+  processes: readonly ProcessTime[],
+  name: string,
+  from: number,
+  to: number,
+): number | undefined {
   return processes.findLast((one) => one.name === name && one.end >= from && one.end <= to)?.end;
 }
 

@@ -4,9 +4,11 @@
  * Times of an emulated machine on a shared host mean little by themselves. So what can be a ratio is one,
  * of things measured in turn in the same run, and every figure comes with its spread.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { reportError } from '../scripts/command-line.ts';
 import { prepareDebianTree } from '../scripts/kbuild/debian-tree.ts';
 import { cacheDir } from '../src/debian/cache-dir.ts';
 import { debianDiff } from '../src/debian/debian-diff.ts';
@@ -15,9 +17,12 @@ import { run } from '../src/process/run.ts';
 import { buildBundle } from '../test/support/bundle.ts';
 import { compileGuest } from '../test/support/vm/guest-program.ts';
 import { Vm, type VmOptions } from '../test/support/vm/vm.ts';
+import { benchCreate } from './create.ts';
 import { buildEmptyStop } from './empty-stop.ts';
+import { parseOptions, USAGE } from './options.ts';
 import { spreadOf, spreadText } from './statistics.ts';
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RELEASE = '6.1.0-47-cloud-amd64';
 const FROM = '6.1.170-3';
 const TO = '6.1.176-1';
@@ -32,46 +37,12 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-async function timed(
-  argv: readonly [string, ...string[]],
-  env: Readonly<Record<string, string>>,
-): Promise<number> {
-  const start = performance.now();
-  await run(argv, { env });
-  return (performance.now() - start) / 1000;
-}
-
-/** create, with nothing prepared for the kernel and then with everything. Returns the update. */
-async function benchCreate(work: string, cache: string): Promise<string> {
+/** The update that is applied. */
+async function makeUpdate(work: string, cache: string): Promise<string> {
   const patch = join(work, 'fix.patch');
   const update = join(work, `${ID}.ksplice`);
   await writeFile(patch, await debianDiff(FROM, TO, { cacheDir: cache, files: [FILE] }));
-  const create = [
-    './ksplice',
-    'create',
-    '--patch',
-    patch,
-    '--kernel',
-    RELEASE,
-    '--id',
-    ID,
-    '-o',
-    update,
-  ] as const;
-  await run(['./ksplice', '--version']);
-
-  // Cold: packages fetched already, since the network is not ours to measure; nothing unpacked or built.
-  const cold = await mkdtemp(join(work, 'cold-'));
-  await mkdir(join(cold, 'ksplice'), { recursive: true });
-  print(
-    `create, cold (tree prepared, ${FILE}):  ${(await timed(create, { XDG_CACHE_HOME: cold })).toFixed(1)} s, download included`,
-  );
-  await rm(cold, { recursive: true, force: true });
-
-  const warm: number[] = [];
-  await run(create);
-  for (let i = 0; i < 5; i += 1) warm.push(await timed(create, {}));
-  print(`create, warm:  ${spreadText(warm, 's', 1)}`);
+  await run(['./ksplice', 'create', '--patch', patch, '--kernel', RELEASE, '--id', ID, '-o', update]);
   return update;
 }
 
@@ -153,15 +124,11 @@ async function benchStop(vm: Vm): Promise<void> {
   await sleepers.wait();
 }
 
-async function main(): Promise<void> {
-  const cache = cacheDir(process.env);
+async function benchGuest(cache: string): Promise<void> {
   const work = await mkdtemp(join(tmpdir(), 'ksplice-bench-'));
   try {
-    print(
-      `${cpus().length} CPUs (${cpus()[0]?.model ?? '?'}), Node ${process.version}, guest ${RELEASE} under TCG`,
-    );
     const kernel = await debianSources(RELEASE, { cacheDir: cache });
-    const update = await benchCreate(work, cache);
+    const update = await makeUpdate(work, cache);
     const { headers } = kernel;
     const tree = await prepareDebianTree(kernel, { cacheDir: cache });
     const options: VmOptions = {
@@ -183,4 +150,33 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+async function main(): Promise<number> {
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (options === undefined) {
+      print(USAGE.trimEnd());
+      return 0;
+    }
+    const cacheHome = cacheDir(process.env);
+    print(
+      `${cpus().length} CPUs (${cpus()[0]?.model ?? '?'}), Node ${process.version}, kernel ${RELEASE}, guests under TCG`,
+    );
+    if (options.create.length > 0) {
+      await benchCreate({
+        root: ROOT,
+        cacheDir: cacheHome,
+        release: RELEASE,
+        fix: { from: FROM, to: TO, file: FILE },
+        parts: options.create,
+        again: options.again,
+        print,
+      });
+    }
+    if (options.guest) await benchGuest(cacheHome);
+    return 0;
+  } catch (error) {
+    return reportError('bench', error);
+  }
+}
+
+process.exitCode = await main();

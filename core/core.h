@@ -125,7 +125,8 @@ struct ksplice_site {
  * @hook_result: what it returned
  * @bad_name:	function whose bytes were not as expected
  * @bad_addr:	where; never shown to user space, only to the kernel log under %pS
- * @stopped_ns:	from the first CPU inside the stop to the last byte written
+ * @stopped_ns:	from the first CPU inside the stop to the last byte written, and the
+ *		end of the hooks behind it
  * @call_ns:	around stop_machine_cpuslocked()
  * @tasks:	tasks looked at
  * @scanned:	of these, without a reliable unwind: every word of the stack

@@ -11,7 +11,8 @@
  *
  * No lock is held around pre, post and fail: they may allocate, register, toggle
  * static keys.  Those inside the stop run on one CPU with interrupts off, while
- * all others wait: no sleeping, no lock that somebody may hold, no allocation.
+ * all others wait: no sleeping, no lock that somebody may hold, no allocation.  One
+ * that sleeps hangs the machine: the CPU that waits for the others is among those.
  *
  * A fail hook is called though the pre hook before it, or even its own, was never
  * reached: it has to look at what there is to take back.
@@ -86,9 +87,11 @@ void ksplice_tell_hooks(const struct ksplice_switch *sw, enum ksplice_moment mom
 const char *ksplice_check_hook(const struct ksplice_update *update,
 			       const struct ksplice_hook *hook)
 {
+	const struct module_layout *layout = &update->owner->core_layout;
+
 	if (hook->kind >= KSPLICE_HOOK_KINDS)
 		return "unknown kind of hook";
-	if (!within_module_core(hook->function, update->owner))
-		return "the hook lies outside the update module";
+	if (hook->function - (unsigned long)layout->base >= layout->text_size)
+		return "the hook lies outside the update module's code";
 	return NULL;
 }

@@ -188,12 +188,12 @@ static void ksplice_lead(struct ksplice_stop *stop)
 		ksplice_write_byte(&sw->sites[i], 0, sw->sites[i].to[0]);
 	ksplice_enter_phase(stop, KSPLICE_STEP_FIRST);
 	ksplice_poke_end();
-	sw->stopped_ns = ktime_get_mono_fast_ns() - stop->start_ns;
 
 	/* The others have left ksplice_follow(), and wait in multi_cpu_stop(), with
 	 * interrupts off, for this CPU to return.
 	 */
 	ksplice_tell_hooks(sw, KSPLICE_MOMENT_SWITCHED);
+	sw->stopped_ns = ktime_get_mono_fast_ns() - stop->start_ns;
 }
 
 /* Runs on every online CPU, interrupts off. */

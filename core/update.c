@@ -234,6 +234,11 @@ static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_swi
 
 	for (attempt = 1; attempt <= KSPLICE_ATTEMPTS; attempt++) {
 		entry->attempts = attempt;
+		/* Pre hooks and the pauses between attempts take their time. */
+		if (ksplice_pin_gone(entry)) {
+			sw->cause = KSPLICE_TARGET_NOT_LOADED;
+			return;
+		}
 		ksplice_attempt(sw);
 		if (entry->debug)
 			pr_info("%s: %s %u: %s, %u tasks, %u scanned, %u busy, %llu us\n",

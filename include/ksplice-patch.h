@@ -42,12 +42,13 @@
  *				never ran.
  *
  * and the same five for undo: ksplice_pre_reverse, ksplice_check_reverse,
- * ksplice_reverse, ksplice_post_reverse, ksplice_fail_reverse.  Hooks of one kind
+ * ksplice_reverse (the old code is in force again), ksplice_post_reverse,
+ * ksplice_fail_reverse (the update is still applied).  Hooks of one kind
  * are called in the order in which they stand in the file.
  *
  * A direct call from a hook to a function that the update replaces goes to the new
  * code, in force or not.  So hooks that run while the old code is in force (pre,
- * check and fail of apply, post of undo) may not have any.
+ * check and fail of apply; ksplice_reverse and post of undo) may not have any.
  */
 #ifndef KSPLICE_PATCH_H
 #define KSPLICE_PATCH_H

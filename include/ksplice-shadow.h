@@ -21,7 +21,11 @@
  * A field begins as zeroes.  Objects from before the update have none until it is
  * made, and making it can fail: code has to do without.  Who forgets to clean up
  * leaves a field behind that a later object at the same address inherits.  All
- * fields are freed when the update has been undone.
+ * fields are freed when the update has been undone, and when it was not applied
+ * after a pre hook has made some.
+ *
+ * A field belongs to the file that defines it: the same line in another file makes
+ * another field.
  */
 #ifndef KSPLICE_SHADOW_H
 #define KSPLICE_SHADOW_H
@@ -68,6 +72,7 @@ static void __##name##_shadow_free_all(void)					\
 {										\
 	klp_shadow_free_all((unsigned long)&__##name##_shadow_id, NULL);	\
 }										\
-ksplice_post_reverse(__##name##_shadow_free_all)
+ksplice_post_reverse(__##name##_shadow_free_all);				\
+ksplice_fail_apply(__##name##_shadow_free_all)
 
 #endif /* KSPLICE_SHADOW_H */

@@ -8,13 +8,14 @@
  */
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import { FormatError, InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import type { CompileCommand } from './compile-command.ts';
-import { compileUnit, sectionFlags, type UnitObject } from './compile-unit.ts';
+import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
+import { numberLines } from './line-numbers.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
@@ -107,7 +108,9 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
 
   // Compile them, before and after.
   if (touched.included.length === 0) await completeMirror(mirror, tree.source, patched);
-  const units = await compileUnits(options, affected, mirror);
+  const numbered = await makeDirectory(options.workDir, 'numbered');
+  await numberLines(tree.source, mirror, numbered, applied.paths);
+  const units = await compileUnits(options, affected, { mirror, numbered });
   return { units, notes, compiler: tree.compiler };
 }
 
@@ -144,10 +147,42 @@ const variants = [
   { name: 'post', side: 'post', isPlain: false },
 ] as const;
 
+/** Trees that hold the patched source. */
+interface PatchedTrees {
+  /** As the patch has made it. */
+  readonly mirror: string;
+  /** With the numbers of lines that the original has (line-numbers.ts). */
+  readonly numbered: string;
+}
+
+/**
+ * Compiles the patched unit. What does not compile with directives for lines is compiled without: then it is they
+ * that were in the way, or the message has the lines that the author knows.
+ */
+async function compilePatched(
+  tree: PreparedTree,
+  build: Omit<UnitBuild, 'root'>,
+  unit: AffectedUnit,
+  { mirror, numbered }: PatchedTrees,
+  signal: AbortSignal | undefined,
+): Promise<UnitObject> {
+  const compileFrom = async (root: string): Promise<UnitObject> => {
+    const object = await compileUnit(tree, { ...build, root }, signal);
+    checkPatchedFiles(unit, object, tree.source, root);
+    return object;
+  };
+  try {
+    return await compileFrom(numbered);
+  } catch (error) {
+    if (!(error instanceof FormatError) || error.code !== 'compile_failed') throw error;
+    return await compileFrom(mirror);
+  }
+}
+
 async function compileUnits(
   options: BuildUnitsOptions,
   affected: readonly AffectedUnit[],
-  mirror: string,
+  trees: PatchedTrees,
 ): Promise<readonly BuiltUnit[]> {
   const { tree, jobs, onProgress, signal } = options;
   const outputs = await makeDirectory(options.workDir, 'units');
@@ -157,12 +192,13 @@ async function compileUnits(
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
     const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
     await mkdir(path.dirname(output), { recursive: true });
-    const root = variant.side === 'post' ? mirror : tree.source;
     const { side, isPlain } = variant;
     const kind = isPlain ? { flags: [], types: undefined } : { flags: sectionFlags, types: pool };
-    const build = { command: unit.command, root, side, output, ...kind };
-    const object = await compileUnit(tree, build, signal);
-    if (variant.side === 'post') checkPatchedFiles(unit, object, tree.source, mirror);
+    const build = { command: unit.command, side, output, ...kind };
+    const object =
+      side === 'post'
+        ? await compilePatched(tree, build, unit, trees, signal)
+        : await compileUnit(tree, { ...build, root: tree.source }, signal);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;

@@ -24,10 +24,11 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   checkKernelChoice(flags);
   checkPatchChoice(flags);
   if (flags.prebuild === true) checkPrebuild(flags);
+  const cve = normalizeCveIds(flags.cve ?? []);
   const coreSources = findCoreSources(session.host.program);
   const options = {
     ...flags,
-    cve: normalizeCveIds(flags.cve ?? []),
+    cve,
     maxUnits: flags['max-units'],
     jobs: flags.jobs ?? availableParallelism(),
     cacheDir: cacheDir(session.host.env),

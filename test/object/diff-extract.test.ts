@@ -195,6 +195,13 @@ describe('extractReplacement: what a reference means', () => {
 const escapesOf = (pre: string, post: string): readonly string[] =>
   extract(diffSources(pre, post)).escapes.reasons;
 
+/** A unit of which a function does this with what another unit brings. */
+function uses(body: string): Replacement {
+  return extract(
+    diffSources('int f(int x) { return x; }', `extern int fresh; int add(int); int f(int x) { ${body} }`),
+  );
+}
+
 describe('extractReplacement: escapes', () => {
   it('does not count a new function that is only called, nor new data that is only read and written', () => {
     expect(
@@ -227,10 +234,6 @@ describe('extractReplacement: escapes', () => {
         'int fresh; int add(int x) { return x + fresh; } int a(int x) { return add(x); }',
       ),
     );
-    const uses = (body: string): Replacement =>
-      extract(
-        diffSources('int f(int x) { return x; }', `extern int fresh; int add(int); int f(int x) { ${body} }`),
-      );
     const [own, plain, object, code, foreign] = escapesBetweenUnits([
       brings,
       uses('fresh++; return add(x);'),

@@ -11,6 +11,7 @@ import { toAddress } from '../../src/kernel/address.ts';
 import {
   type LinkedModule,
   linkUpdate,
+  type ReplacedFunction,
   type UnitReference,
   type UpdateToLink,
 } from '../../src/link/link-update.ts';
@@ -180,6 +181,10 @@ function targets(object: ObjectFile, section: string): readonly (ElfSymbol & { r
   });
 }
 
+function replaced(name: string): readonly [ReplacedFunction] {
+  return [{ name, preName: name, site: { offset: 5, size: 5 } }];
+}
+
 describe('an update module', () => {
   it('is a relocatable file that binutils read without complaint', () => {
     expect(linked.module.name).toBe('ksplice_fix_1');
@@ -328,7 +333,6 @@ describe('a unit that refers to what another unit brings', () => {
       return match;
     });
     if (brings === undefined || uses === undefined) throw new Error('no match');
-    const replaced = (name: string) => [{ name, preName: name, site: { offset: 5, size: 5 } }];
     const { bytes } = linkUpdate(
       {
         id: 'fix_1',

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { sharesOf, stepsOf } from './create-steps.ts';
+import { type MeasuredRun, type ProcessTime, peakOfAll } from './process-times.ts';
+
+function ended(
+  [pid, parent, name]: readonly [number, number, string],
+  [start, end, cpu, commandCpu]: readonly [number, number, number, number],
+  peakKb = 0,
+): ProcessTime {
+  return { pid, parent, name, start, end, cpu, commandCpu, peakKb };
+}
+
+/** A create that asks kbuild, which compiles once, and then compiles once itself. */
+const measured: MeasuredRun = {
+  exitCode: 0,
+  stdout: '',
+  lines: [
+    { at: 1, text: '[   1.0 s] asking kbuild about a.c' },
+    { at: 6, text: '[   6.0 s] compiled a.o (pre-plain), 1 of 3' },
+    { at: 8, text: '[   8.0 s] comparing' },
+  ],
+  wall: 10,
+  load: 0,
+  processes: [
+    ended([5, 4, 'cc1'], [2, 3, 0.5, 0.2], 300),
+    ended([4, 2, 'make'], [1, 4, 0.25, 0.2], 20),
+    ended([2, 1, 'flock'], [1, 4, 0, 0.2], 1),
+    ended([7, 6, 'cc1'], [4, 5, 0.5, 0.4], 100),
+    ended([6, 1, 'gcc-12'], [4, 5, 0.125, 0.4], 2),
+    ended([8, 1, 'objtool'], [5, 6, 0.25, 0.4], 10),
+    ended([1, 0, 'node'], [0, 10, 1, 1], 50),
+  ],
+};
+
+describe('steps of a create', () => {
+  it('end where the next begins, with or without a line that says so', () => {
+    expect(stepsOf(measured).map(({ name, wall, childCpu }) => [name, wall, childCpu])).toEqual([
+      ['start, look at kernel and tree, patch', 1, 0],
+      ['ask kbuild', 3, 0.75],
+      ['compile', 4, 0.875],
+      ['compare', 2, 0],
+    ]);
+  });
+
+  it("share out the processor time of create's own process", () => {
+    const own = stepsOf(measured).map(({ ownCpu }) => ownCpu);
+    expect(own.reduce((sum, one) => sum + one, 0)).toBeCloseTo(1);
+    // At 8 s half of the time from 0.4 s at 6 s to 1 s at 10 s is over.
+    expect(own.at(-1)).toBeCloseTo(0.3);
+  });
+});
+
+describe('shares of a create', () => {
+  it('tell the compiler that make started from our own', () => {
+    expect(sharesOf(measured)).toEqual({
+      own: 1,
+      compiler: 0.5,
+      objtool: 0.25,
+      kbuild: 0.25,
+      kbuildCompiler: 0.5,
+      other: 0.125,
+      total: 2.625,
+    });
+  });
+});
+
+describe('memory of all processes', () => {
+  it('is summed over those that lived at the same time', () => {
+    expect(peakOfAll(measured.processes)).toBe(50 + 20 + 1 + 300);
+  });
+});
