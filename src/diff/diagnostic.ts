@@ -17,6 +17,7 @@ export type DiagnosticCode =
   | 'btf_ids_changed'
   | 'export_changed'
   | 'export_removed'
+  | 'export_type_changed'
   | 'special_place'
   | 'restricted_code_changed'
   | 'immovable_code'

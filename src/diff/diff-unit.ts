@@ -11,7 +11,7 @@ import type { Comparison } from './compare-items.ts';
 import { correlate } from './correlate.ts';
 import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import { exportChanges } from './export-changes.ts';
+import { exportChanges, exportedNames } from './export-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { hookProblems, readHooks } from './hooks.ts';
 import { pointersInto } from './pointers-into.ts';
@@ -79,7 +79,9 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...functions.diagnostics,
       ...pointersInto(comparison, functions.replaced),
       ...hookProblems(comparison, hooks, replaced),
-      ...(functions.replaced.length + hooks.length === 0 ? [] : typeChanges(post.path, layouts)),
+      ...(functions.replaced.length + hooks.length === 0
+        ? []
+        : typeChanges(post.path, layouts, exportedNames(pre))),
     ],
     unchanged: functions.unchanged,
   };

@@ -54,6 +54,11 @@ const FIXED =
 const AS_BEFORE = ': the running kernel goes on exporting it as before';
 const BOUND = 'modules that are loaded are bound to it, and the running kernel goes on exporting it';
 
+/** Names of what a unit exports. */
+export function exportedNames(object: ObjectFile): ReadonlySet<string> {
+  return new Set(exportsOf(object).keys());
+}
+
 /** Warnings for new exports, errors for those that the patch takes away or exports in another way. */
 export function exportChanges(pre: ObjectFile, post: ObjectFile): readonly Diagnostic[] {
   const { path } = post;

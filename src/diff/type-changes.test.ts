@@ -27,6 +27,19 @@ const peer = layout('struct peer', 16, [
 const variable = (kind: string, bytes: number): TypeLayout =>
   layout('variable limit', bytes, [member('limit', 0, bytes, kind, kind)]);
 
+function signature(...kinds: readonly string[]): TypeLayout {
+  return layout('function peer_find', 0, [
+    ...kinds.map((kind, i) => member(`parameter ${i + 1}`, i * 8, 8, kind, kind)),
+    member('the result', 0, 8, 'pointer to struct peer', 'struct peer *'),
+  ]);
+}
+
+/** What is said of a function, where the unit exports one of this name. */
+function found(pre: TypeLayout, post: TypeLayout, exported = 'peer_find'): readonly string[] {
+  const told = typeChanges('net/peer.o', [pair(pre, post)], new Set([exported]));
+  return told.map(({ code, message }) => `${code} ${message}`);
+}
+
 describe('typeChanges', () => {
   it('names type, place, member and both offsets', () => {
     const post = layout('struct peer', 24, [
@@ -154,5 +167,24 @@ describe('typeChanges', () => {
   it('does not take what lies behind a pointer for a member at the same offset', () => {
     const behind = layout('struct peer', 16, [member('id->key', 0, 4), ...peer.members.slice(1)]);
     expect(typeChanges('x.o', [pair(peer, behind)])).toMatchObject([{ code: 'type_layout_changed' }]);
+  });
+
+  describe('of functions', () => {
+    it('refuses an exported one that is called otherwise', () => {
+      expect(found(signature('number'), signature('number', 'number'))).toEqual([
+        'export_type_changed net/peer.h:12: function peer_find: is exported, and is called otherwise after the patch: ' +
+          'parameter 2 (number) is new',
+      ]);
+      expect(found(signature('number', 'number'), signature('number'))[0]).toContain(
+        'parameter 2 (number) is gone',
+      );
+      expect(found(signature('pointer to struct a'), signature('pointer to struct b'))[0]).toContain(
+        'parameter 1 is pointer to struct b, before pointer to struct a',
+      );
+    });
+
+    it('says nothing of one that is not exported: who calls it is compiled with the patch', () => {
+      expect(found(signature('number'), signature('number', 'number'), 'another')).toEqual([]);
+    });
   });
 });

@@ -3,7 +3,13 @@
  * exists when the update is applied would be read at the wrong places. The machine code cannot show that: it holds an
  * offset, and not whose. The debug information of both builds does.
  */
-import { type LayoutPair, type MemberLayout, type TypeLayout, VARIABLE } from '../elf/type-layouts.ts';
+import {
+  type LayoutPair,
+  type MemberLayout,
+  SIGNATURE,
+  type TypeLayout,
+  VARIABLE,
+} from '../elf/type-layouts.ts';
 import type { Diagnostic } from './diagnostic.ts';
 
 /** More of what is different in one type helps nobody. */
@@ -178,16 +184,45 @@ function layoutChange(
 }
 
 /**
+ * An exported function that takes or returns something else. Modules that are loaded call it as they were compiled, and
+ * so do those that are loaded later: the kernel's CRC of the export stays what it was.
+ */
+function signatureChange(unit: string, pre: TypeLayout, post: TypeLayout): readonly Diagnostic[] {
+  const { own } = memberChanges(pre.members, post.members);
+  if (own.length === 0) return [];
+  const changes = own.map((each) => each.replace(/, (?:before )?at byte \d+$/, ''));
+  const name = post.name.slice(SIGNATURE.length);
+  return [
+    {
+      code: 'export_type_changed',
+      severity: 'error',
+      message: `${declared(post, unit)}: is exported, and is called otherwise after the patch: ${shorten(changes)}`,
+      location: { unit, symbol: name },
+      hint: `leave ${name}() as modules know it, and put what is new into a function of another name`,
+    },
+  ];
+}
+
+/**
  * What speaks against the types of a unit.
  * @param unit path of the unit's object
  * @param pairs types of both builds that differ
+ * @param exported names of what the unit exports before the patch
  */
-export function typeChanges(unit: string, pairs: readonly LayoutPair[]): readonly Diagnostic[] {
+export function typeChanges(
+  unit: string,
+  pairs: readonly LayoutPair[],
+  exported: ReadonlySet<string> = new Set(),
+): readonly Diagnostic[] {
   const changed = new Set(pairs.filter(isChanged).map(({ name }) => name));
   return pairs.flatMap(({ name, pre, post }): readonly Diagnostic[] => {
     const [before, ...otherPre] = pre;
     const [after, ...otherPost] = post;
     if (before === undefined || after === undefined) return [];
+    // Who calls a function that is not exported is compiled with the patch.
+    if (name.startsWith(SIGNATURE)) {
+      return exported.has(name.slice(SIGNATURE.length)) ? signatureChange(unit, before, after) : [];
+    }
     if (otherPre.length + otherPost.length > 0) {
       return [
         {

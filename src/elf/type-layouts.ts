@@ -60,6 +60,8 @@ const MEMBER_LIMIT = 100_000;
 
 const POINTED = '->';
 export const VARIABLE = 'variable ';
+/** A function's parameters, in their order, and its result: what a caller has to know of it. */
+export const SIGNATURE = 'function ';
 const IN_FUNCTION = ' in ';
 
 /** A type with its typedefs and qualifiers taken off. */
@@ -115,9 +117,33 @@ class LayoutReader {
       const { entry: target } = this.#bare(entry.type);
       const isNameless = target !== undefined && AGGREGATES.has(target.tag) && target.name === undefined;
       if (isNameless) this.#add(`typedef ${name}${scope}`, target, entry);
+    } else if (tag === TAG.subprogram && name !== undefined && scope === '') {
+      this.#addSignature(entry, `${SIGNATURE}${name}`);
     } else if (tag === TAG.variable && name !== undefined && (scope === '' || entry.isStatic)) {
       this.#addVariable(entry, `${VARIABLE}${name}${scope}`);
     }
+  }
+
+  #addSignature(subprogram: DebugEntry, name: string): void {
+    if (subprogram.isDeclaration) return;
+    // Those of inlined calls have no type here: it is where the function is described.
+    const parameters = subprogram.children.filter(
+      ({ tag, type }) => tag === TAG.parameter && type !== undefined,
+    );
+    const members = [
+      ...parameters.map(({ type }, i) => this.#passed(`parameter ${i + 1}`, i, type)),
+      this.#passed('the result', 0, subprogram.type),
+    ];
+    this.#remember(name, subprogram, 0, members, []);
+  }
+
+  #passed(path: string, position: number, type: number | undefined): MemberLayout {
+    const { kind, text, size } = this.#shape(type);
+    const { entry } = this.#bare(type);
+    // What a pointer leads to is part of what is agreed on.
+    const target = entry?.tag === TAG.pointer ? ` to ${this.#shape(entry.type).kind}` : '';
+    const bitSize = size === undefined ? undefined : size * 8;
+    return { path, bitOffset: position * 64, bitSize, kind: `${kind}${target}`, text };
   }
 
   /** New code has its own copy of what is constant. */
@@ -160,10 +186,19 @@ class LayoutReader {
       .filter(({ tag }) => tag === TAG.enumerator)
       .map((each) => ({ name: each.name ?? '', value: each.constant ?? 0 }));
     this.#room = MEMBER_LIMIT;
-    const members = this.#members(entry, '', 0);
+    this.#remember(name, declared, entry.byteSize, this.#members(entry, '', 0), enumerators);
+  }
+
+  #remember(
+    name: string,
+    declared: DebugEntry,
+    size: number,
+    members: readonly MemberLayout[],
+    enumerators: TypeLayout['enumerators'],
+  ): void {
     const content = JSON.stringify([
       name,
-      entry.byteSize,
+      size,
       members.map(({ path, bitOffset, bitSize, kind }) => [path, bitOffset, bitSize, kind]),
       enumerators.map((each) => [each.name, String(each.value)]),
     ]);
@@ -171,7 +206,7 @@ class LayoutReader {
       name,
       file: declared.file === undefined ? undefined : this.#files[declared.file],
       line: declared.line,
-      size: entry.byteSize,
+      size,
       members,
       enumerators,
     };
@@ -319,7 +354,7 @@ function pairOf(
   if (gone.length + come.length === 0) return [];
   if (gone.length > 0 && come.length > 0) return [{ name, pre: gone, post: come }];
   // Two blocks of a function had one layout, or have one now. Variables of one name are made by macros, and come and go.
-  const isLocal = name.includes(IN_FUNCTION) && !name.startsWith(VARIABLE);
+  const isLocal = name.includes(IN_FUNCTION) && !name.startsWith(VARIABLE) && !name.startsWith(SIGNATURE);
   return isLocal
     ? [{ name, pre: gone.length > 0 ? gone : before, post: come.length > 0 ? come : after }]
     : [];
@@ -328,8 +363,8 @@ function pairOf(
 /** Whether a type of another name has taken a type's place, to all appearances. A file may have moved, under its name. */
 function succeeds(post: TypeLayout, pre: TypeLayout): boolean {
   const baseName = ({ file }: TypeLayout): string | undefined => file?.split('/').at(-1);
-  if (post.name.startsWith(VARIABLE) || pre.name.startsWith(VARIABLE) || baseName(post) !== baseName(pre))
-    return false;
+  const isType = ({ name }: TypeLayout): boolean => !name.startsWith(VARIABLE) && !name.startsWith(SIGNATURE);
+  if (!isType(post) || !isType(pre) || baseName(post) !== baseName(pre)) return false;
   if (pre.enumerators.length > 0) {
     const names = new Set(pre.enumerators.map(({ name }) => name));
     return post.enumerators.some(({ name }) => names.has(name));

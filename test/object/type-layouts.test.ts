@@ -9,6 +9,7 @@ import {
   differingLayouts,
   type LayoutPool,
   readTypeLayouts,
+  SIGNATURE,
   type TypeLayout,
   type TypeLayouts,
 } from '../../src/elf/type-layouts.ts';
@@ -89,7 +90,7 @@ function assertions(types: TypeLayouts): readonly string[] {
 describe('readTypeLayouts', () => {
   it('is what sizeof and offsetof say, for every member that has an address', () => {
     const read = layouts(source);
-    const local = new Map([...read].filter(([name]) => !/ in |^enum|^variable/.test(name)));
+    const local = new Map([...read].filter(([name]) => !/ in |^enum|^variable|^function/.test(name)));
     const asserted = assertions(local);
     expect(asserted.length).toBeGreaterThan(40);
     using workshop = openWorkshop();
@@ -161,6 +162,56 @@ function differing(from: string, to: string): readonly string[] {
   return pairs.map(({ name }) => name);
 }
 
+function passed(types: TypeLayouts, name: string): readonly string[] {
+  return only(types, `function ${name}`).members.map(({ path, kind }) => `${path}: ${kind}`);
+}
+
+describe('signatures', () => {
+  const code = `
+    struct peer { int id; };
+    typedef unsigned long size;
+    static inline int helper(int a, int b) { return a * b + 1; }
+    struct peer *find(struct peer *peers, size count, const char *name) { return &peers[helper(count, name[0])]; }
+    void none(void) {}
+    extern int outside(int);
+    int calls(void) { return outside(1) + helper(1, 2); }`;
+
+  it('have the parameters of the function itself, and none of those that it inlines', () => {
+    const types = layouts(code, new Map(), ['-g', '-O2']);
+    expect(passed(types, 'find')).toEqual([
+      'parameter 1: pointer to struct peer',
+      'parameter 2: number',
+      'parameter 3: pointer to number',
+      'the result: pointer to struct peer',
+    ]);
+    expect(passed(types, 'none')).toEqual(['the result: void']);
+    expect(passed(types, 'helper')).toEqual([
+      'parameter 1: number',
+      'parameter 2: number',
+      'the result: number',
+    ]);
+    expect(types.has('function outside')).toBe(false);
+  });
+
+  it.each([
+    ['a parameter more', 'const char *name)', 'const char *name, int flags)', true],
+    ['a parameter of another width', 'size count', 'int count', true],
+    ['a pointer to something else', 'const char *name', 'const struct peer *name', true],
+    ['another result', 'void none(void) {}', 'int none(void) { return 0; }', true],
+    ['another name of a parameter', 'const char *name', 'const char *text', false],
+    ['another qualifier', 'const char *name', 'char *name', false],
+  ])('differ for %s: %s', (_, from, to, differs) => {
+    const pool: LayoutPool = new Map();
+    const changed = code.replace(from, to).replace(to.includes('*text') ? 'name[0]' : '\0', 'text[0]');
+    const body = changed.replace(
+      'name[0])',
+      changed.includes('struct peer *name') ? 'name->id)' : 'name[0])',
+    );
+    const pairs = differingLayouts(layouts(code, pool), layouts(body, pool));
+    expect(pairs.some(({ name }) => name.startsWith('function '))).toBe(differs);
+  });
+});
+
 describe('differingLayouts', () => {
   it.each([
     ['a comment', 'u32 id;', '/* who */ u32 id;'],
@@ -194,12 +245,15 @@ describe('differingLayouts', () => {
   });
 });
 
+/** Types that differ; signatures of functions have tests of their own. */
 function between(
   pre: string,
   post: string,
 ): readonly (readonly [string, readonly string[], readonly string[]])[] {
   const pool: LayoutPool = new Map();
-  return differingLayouts(layouts(pre, pool), layouts(post, pool)).map((pair) => [
+  const pairs = differingLayouts(layouts(pre, pool), layouts(post, pool));
+  const types = pairs.filter(({ name }) => !name.startsWith(SIGNATURE));
+  return types.map((pair) => [
     pair.name,
     pair.pre.map(({ name }) => name),
     pair.post.map(({ name }) => name),
