@@ -50,6 +50,7 @@ describe('rooms', () => {
     expect(judge('src/diff/a.ts', "import { t } from '../kernel/tables/orc.ts';")).toEqual([]);
     expect(judge('src/diff/a.ts', "import { k } from '../kernel/kcore.ts';")).toHaveLength(1);
     expect(judge('src/debian/a.ts', "import { k } from '../build/tree.ts';")).toHaveLength(1);
+    expect(judge('src/link/a.ts', "import { c } from '../diff/assembly-slices.ts';")).toHaveLength(1);
   });
 
   it('are all there is', () => {

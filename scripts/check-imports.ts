@@ -42,11 +42,17 @@ export const ROOMS = [
 
 type Room = (typeof ROOMS)[number];
 
+/** What comparing with a kernel and linking for it need: not what making an update does, which loads the decoder at once. */
+const ON_THE_MACHINE = ['diagnostics', 'process', 'elf', 'x86', 'kernel', 'update'] as const;
+
 /** Rooms that may import less than all that lie before them: from these, or from folders in them. */
 const ONLY_FROM: Partial<Record<Room, readonly string[]>> = {
   build: ['diagnostics', 'process', 'elf', 'x86', 'kernel/tables'],
   diff: ['diagnostics', 'process', 'elf', 'x86', 'kernel/tables', 'build'],
   update: ['diagnostics', 'process', 'elf', 'x86', 'kernel/tables', 'build', 'diff'],
+  match: ON_THE_MACHINE,
+  link: [...ON_THE_MACHINE, 'match'],
+  live: [...ON_THE_MACHINE, 'match', 'link'],
   debian: ['diagnostics', 'process'],
 };
 

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { FormatError, InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
-import type { CompileCommand } from './compile-command.ts';
+import { type CompileCommand, detourOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
@@ -24,6 +24,7 @@ import type { Patch } from './patch/model.ts';
 import { refuseOddPath } from './source-tree.ts';
 import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
+import { findElsewhere } from './units-elsewhere.ts';
 
 export interface BuildUnitsOptions {
   readonly tree: PreparedTree;
@@ -107,11 +108,18 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   }
 
   // Compile them, before and after.
-  if (touched.included.length === 0) await completeMirror(mirror, tree.source, patched);
+  if (touched.included.length === 0) {
+    await completeMirror(mirror, tree.source, patched, { directories: detoursOf(tree, affected) });
+  }
   const numbered = await makeDirectory(options.workDir, 'numbered');
   await numberLines(tree.source, mirror, numbered, applied.paths);
   const units = await compileUnits(options, affected, { mirror, numbered });
   return { units, notes, compiler: tree.compiler };
+}
+
+/** Directories of a mirror that must not be links: a source's path goes up from there. */
+function detoursOf(tree: PreparedTree, units: readonly AffectedUnit[]): readonly string[] {
+  return units.map(({ command }) => detourOf(command, tree.source)).filter((each) => each !== undefined);
 }
 
 /** A unit that is affected by its own source and by a header is one unit. */
@@ -234,7 +242,8 @@ async function findAffectedUnits(
   const inclusions = await readInclusions(tree, onProgress);
   const includers = new Map(sources.map((source) => [source, includersOf(source, inclusions)]));
   const candidates = [...sources, ...[...includers.values()].flat()].filter((file) => /\.[cS]$/.test(file));
-  const places = await locateUnits(tree, [...new Set(candidates)], options);
+  const beside = await locateUnits(tree, [...new Set(candidates)], options);
+  const places = await findElsewhere(tree, beside, options);
 
   const refusals: Refusal[] = [];
   const notes: string[] = [];

@@ -128,6 +128,18 @@ export function preprocessCommand(
   return nonEmpty([...kept, ...numbers, '-E', '-P', ...list, input], command.object);
 }
 
+/**
+ * The directory (a path in the tree) from which the path of a unit's source goes up: `arch/x86/kvm` of
+ * `SOURCE/arch/x86/kvm/../../../virt/kvm/kvm_main.c`. The path stays as it is, since it is the unit's `__FILE__`.
+ */
+export function detourOf(command: CompileCommand, source: string): string | undefined {
+  const input = command.compiler.at(-1) ?? '';
+  const up = input.indexOf('/../');
+  return input.startsWith(`${source}/`) && up > source.length
+    ? input.slice(source.length + 1, up)
+    : undefined;
+}
+
 /** `-I/src/include` to `-I/mirror/include`, `-fmacro-prefix-map=/src/=` likewise; other words stay. */
 function moveRoot(word: string, source: string, root: string): string {
   return source === root ? word : word.replaceAll(`${source}/`, `${root}/`);

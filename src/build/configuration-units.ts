@@ -53,7 +53,7 @@ export async function readConfiguration(
   tree: PreparedTree,
   options: ConfigurationOptions,
 ): Promise<Configuration> {
-  const file = path.join(tree.buildDir, '.ksplice', 'configuration-with-assembly.json');
+  const file = path.join(tree.buildDir, '.ksplice', 'configuration-3.json');
   const stored = await readFile(file, 'utf8').catch(() => undefined);
   if (stored !== undefined) return unpack(JSON.parse(stored));
   return withFileLock(
@@ -111,9 +111,12 @@ export function parseDryRun(output: string, source: string): Configuration {
       : parseCommandFile(`cmd_${object} := ${text}`, object);
     const input = command?.compiler.at(-1);
     if (command === undefined || input === undefined) continue;
-    units.set(object, {
-      source: input.startsWith(`${source}/`) ? input.slice(source.length + 1) : input,
-      command: asked?.[3] === undefined ? command : inModule(command, asked[3]),
+    // kvm.ko is made of `arch/x86/kvm/../../../virt/kvm/kvm_main.o`.
+    const named = { ...command, object: path.posix.normalize(command.object) };
+    const origin = path.posix.normalize(input);
+    units.set(named.object, {
+      source: origin.startsWith(`${source}/`) ? origin.slice(source.length + 1) : origin,
+      command: asked?.[3] === undefined ? named : inModule(named, asked[3]),
       isListed: asked?.[2] === 'listed',
     });
   }

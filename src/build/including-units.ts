@@ -7,6 +7,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, RefusedError } from '../diagnostics/error.ts';
 import type { AffectedUnit, BuildUnitsOptions } from './build-units.ts';
+import { detourOf } from './compile-command.ts';
 import { type Configuration, readConfiguration } from './configuration-units.ts';
 import {
   type Candidate,
@@ -73,7 +74,13 @@ export async function findIncludingUnits(
   // Preprocess them before and after, to see where it makes a difference.
   await completeMirror(mirror, tree.source, patched, {
     removed: touched.removed,
-    directories: [...graph.climbingDirectories(), ...searchedDirectories(tree.source, candidates)],
+    directories: [
+      ...graph.climbingDirectories(),
+      ...searchedDirectories(tree.source, candidates),
+      ...[...units, ...candidates.map(({ unit }) => unit)]
+        .map(({ command }) => detourOf(command, tree.source))
+        .filter((each) => each !== undefined),
+    ],
   });
   const sure = new Set(units.map((unit) => unit.command.object));
   const open = candidates.filter(({ unit }) => !sure.has(unit.command.object));

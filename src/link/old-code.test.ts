@@ -100,7 +100,7 @@ describe('oldRanges', () => {
     expect(found('f')).toEqual([
       [8n, true, 'ff c8 c3'],
       [0n, false, 'ff c0 c3 90 0f 1f 40 00'],
-      [11n, false, '31 c0 c3'],
+      [11n, false, '31 c0 c3 66 90'],
     ]);
     expect(found('g')).toEqual([[16n, true, 'ff c0 c3']]);
   });

@@ -5,12 +5,14 @@
 
 import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
-import { codeSlices } from '../diff/assembly-slices.ts';
 import { STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol } from '../elf/model.ts';
 import { addressAt } from '../kernel/address.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
+import { nopLength } from '../x86/nops.ts';
 import type { OldRange } from './update-tables.ts';
+
+const INT3 = 0xcc;
 
 /** Bytes [start, end) of a section. */
 interface Part {
@@ -37,17 +39,32 @@ function rangeOf(match: UnitMatch, { place, start, end }: Part, hasEntry: boolea
   };
 }
 
-/** What moves with a function of assembly, and lies before its start or behind its end. */
+function isFilling(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes[at] === INT3 ? 1 : nopLength(bytes, at);
+    if (length === 0) return false;
+    at += length;
+  }
+  return true;
+}
+
+/**
+ * What moves with a function of assembly, and lies behind its end, or before its start if it is the first (see
+ * codeSlices() in diff/). Where it ends is not asked, which would take a decoder: filling behind it does no harm.
+ */
 function codeAround({ object }: UnitMatch, main: ElfSymbol): readonly Part[] {
   const section = typeof main.place === 'number' ? object.sections[main.place] : undefined;
   if (section === undefined) return [];
-  const body = bodyOf(main);
-  const slice = codeSlices(object, section).find(({ entry }) => entry === body.start);
-  if (slice === undefined) return [];
+  const starts = object.symbols
+    .filter(({ type, place }) => type === STT_FUNC && place === main.place)
+    .map(({ value }) => Number(value));
+  const { start, end } = bodyOf(main);
+  const next = Math.min(...starts.filter((each) => each > start), section.size);
+  const isFirst = starts.every((each) => each >= start);
   return [
-    { place: main.place, start: slice.start, end: body.start },
-    { place: main.place, start: body.end, end: slice.end },
-  ].filter(({ start, end }) => start < end);
+    { place: main.place, start: isFirst ? 0 : start, end: start },
+    { place: main.place, start: Math.min(end, next), end: next },
+  ].filter((part) => part.start < part.end && !isFilling(section.data.subarray(part.start, part.end)));
 }
 
 /** A function's own code first, then its cold parts (`NAME.cold`, and numbered ones) and what lies around it. */

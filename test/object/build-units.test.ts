@@ -134,6 +134,21 @@ describe('the objects of a unit', () => {
     expect(await failureOf(build(without))).toMatchObject({ code: 'compile_failed' });
   });
 
+  it('are found where another directory makes them, and say where they come from as kbuild has it', async () => {
+    const unit = await buildOne(await patchOf(fixture, [['virt/far.c', 'return FAR', 'return "now " FAR']]));
+    expect(unit).toMatchObject({ path: 'virt/far.o', source: 'virt/far.c', target: 'vmlinux' });
+    for (const [object, text] of [
+      [unit.prePlain, 'far fs/../virt/far.c\0'],
+      [unit.post, 'now far fs/../virt/far.c\0'],
+    ] as const) {
+      expect(Buffer.from(object).includes(text)).toBe(true);
+    }
+    const { units } = await build(await patchOf(fixture, [['virt/far.h', '"far "', '"farther "']]));
+    expect(
+      units.map(({ path: object, post }) => [object, Buffer.from(post).includes('farther fs/../virt/far.c')]),
+    ).toEqual([['virt/far.o', true]]);
+  });
+
   it('have the code that kbuild itself makes', async () => {
     const unit = await buildOne(await patchOf(fixture, [['fs/pipe.c', 'A comment', 'A remark!']]));
     const kbuilt = readObject(await readFile(path.join(tree.buildDir, 'fs/pipe.o')), 'kbuild');
