@@ -61,6 +61,20 @@ describe('linkModule', () => {
     expect(named(link(part(one), part(record), part(record)), '__dyndbg').data).toHaveLength(112);
   });
 
+  it('has a place for an object of no bytes, as a lock_class_key is without lockdep', () => {
+    const record: ObjectRecord = {
+      sections: {
+        '.text.f': { bytes: [0x48, 0xc7, 0xc0, 9, 9, 9, 9, 0xc3], relocations: [[3, '32S', '__key.0', 0]] },
+        '.bss.__key.0': { size: 0 },
+        '.data': { bytes: [] },
+      },
+      symbols: { '__key.0': { section: '.bss.__key.0', type: 'object', size: 0 } },
+    };
+    const object = link(part(record));
+    expect(meaning(object, '.text')).toEqual(['3: .bss+0']);
+    expect(object.sections.some(({ name }) => name === '.data')).toBe(false);
+  });
+
   it('puts an INT3 wherever no function is', () => {
     const text = named(link(part(one), part(one)), '.text').data;
     expect([...text.subarray(8, 16)]).toEqual([0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc]);

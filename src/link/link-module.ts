@@ -309,12 +309,18 @@ export interface ModuleImage {
   readonly placeOf: (name: string) => { readonly section: string; readonly offset: bigint } | undefined;
 }
 
+function hasObject({ symbols }: ObjectFile, { index }: Section): boolean {
+  return symbols.some(({ place, type }) => place === index && type === STT_OBJECT);
+}
+
 /** Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
 export function linkModule(input: ModuleInput): ModuleImage {
   const layout = new Layout();
   input.objects.forEach(({ object, isModuleObject }, number) => {
     for (const section of object.sections) {
-      if ((section.flags & SHF_ALLOC) === 0 || section.size === 0) continue;
+      if ((section.flags & SHF_ALLOC) === 0) continue;
+      // An object of no bytes has an address all the same: `struct lock_class_key` without lockdep.
+      if (section.size === 0 && !hasObject(object, section)) continue;
       const name = outputSectionName(object.path, section, isModuleObject);
       if (name !== undefined) layout.add(number, section, name);
     }
