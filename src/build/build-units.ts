@@ -11,7 +11,7 @@ import path from 'node:path';
 import { FormatError, InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
-import { type CompileCommand, detourOf } from './compile-command.ts';
+import { type CompileCommand, detoursOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
@@ -109,17 +109,12 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
 
   // Compile them, before and after.
   if (touched.included.length === 0) {
-    await completeMirror(mirror, tree.source, patched, { directories: detoursOf(tree, affected) });
+    await completeMirror(mirror, tree.source, patched, { directories: detoursOf(affected, tree.source) });
   }
-  const numbered = await makeDirectory(options.workDir, 'numbered');
-  await numberLines(tree.source, mirror, numbered, applied.paths);
+  const directory = await makeDirectory(options.workDir, 'numbered');
+  const numbered = await numberLines(tree.source, mirror, directory, applied.paths);
   const units = await compileUnits(options, affected, { mirror, numbered });
   return { units, notes, compiler: tree.compiler };
-}
-
-/** Directories of a mirror that must not be links: a source's path goes up from there. */
-function detoursOf(tree: PreparedTree, units: readonly AffectedUnit[]): readonly string[] {
-  return units.map(({ command }) => detourOf(command, tree.source)).filter((each) => each !== undefined);
 }
 
 /** A unit that is affected by its own source and by a header is one unit. */
@@ -159,7 +154,7 @@ const variants = [
 interface PatchedTrees {
   /** As the patch has made it. */
   readonly mirror: string;
-  /** With the numbers of lines that the original has (line-numbers.ts). */
+  /** With the numbers of lines that the original has (line-numbers.ts); the same where no line has another. */
   readonly numbered: string;
 }
 
@@ -182,7 +177,8 @@ async function compilePatched(
   try {
     return await compileFrom(numbered);
   } catch (error) {
-    if (!(error instanceof FormatError) || error.code !== 'compile_failed') throw error;
+    const mayBeDirectives = error instanceof FormatError && error.code === 'compile_failed';
+    if (!mayBeDirectives || numbered === mirror) throw error;
     return await compileFrom(mirror);
   }
 }

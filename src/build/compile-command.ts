@@ -129,15 +129,19 @@ export function preprocessCommand(
 }
 
 /**
- * The directory (a path in the tree) from which the path of a unit's source goes up: `arch/x86/kvm` of
- * `SOURCE/arch/x86/kvm/../../../virt/kvm/kvm_main.c`. The path stays as it is, since it is the unit's `__FILE__`.
+ * Directories (paths in the tree) from which the paths of sources go up: `arch/x86/kvm` of
+ * `SOURCE/arch/x86/kvm/../../../virt/kvm/kvm_main.c`. A path stays as it is, since it is the unit's `__FILE__`; so in a
+ * mirror these may not be links.
  */
-export function detourOf(command: CompileCommand, source: string): string | undefined {
-  const input = command.compiler.at(-1) ?? '';
-  const up = input.indexOf('/../');
-  return input.startsWith(`${source}/`) && up > source.length
-    ? input.slice(source.length + 1, up)
-    : undefined;
+export function detoursOf(
+  units: readonly { readonly command: CompileCommand }[],
+  source: string,
+): readonly string[] {
+  return units.flatMap(({ command }) => {
+    const input = command.compiler.at(-1) ?? '';
+    const up = input.indexOf('/../');
+    return input.startsWith(`${source}/`) && up > source.length ? [input.slice(source.length + 1, up)] : [];
+  });
 }
 
 /** `-I/src/include` to `-I/mirror/include`, `-fmacro-prefix-map=/src/=` likewise; other words stay. */

@@ -7,7 +7,7 @@ import { mkdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, RefusedError } from '../diagnostics/error.ts';
 import type { AffectedUnit, BuildUnitsOptions } from './build-units.ts';
-import { detourOf } from './compile-command.ts';
+import { detoursOf } from './compile-command.ts';
 import { type Configuration, readConfiguration } from './configuration-units.ts';
 import {
   type Candidate,
@@ -77,9 +77,7 @@ export async function findIncludingUnits(
     directories: [
       ...graph.climbingDirectories(),
       ...searchedDirectories(tree.source, candidates),
-      ...[...units, ...candidates.map(({ unit }) => unit)]
-        .map(({ command }) => detourOf(command, tree.source))
-        .filter((each) => each !== undefined),
+      ...detoursOf([...units, ...candidates.map(({ unit }) => unit)], tree.source),
     ],
   });
   const sure = new Set(units.map((unit) => unit.command.object));

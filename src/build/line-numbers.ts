@@ -9,7 +9,7 @@
  * A directive may stand where a line begins that is no continuation, outside of comments and of parentheses (the arguments of a
  * macro). It is put at the first such line behind the change, and left out if there is none before the next one.
  */
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../process/run.ts';
 import { inCleanEnvironment } from './kbuild.ts';
@@ -120,19 +120,20 @@ export function withLineNumbers(patched: string, changes: readonly ChangedLines[
 }
 
 /**
- * Makes a tree to compile from: a complete mirror, with directives in the patched C files and headers.
+ * The tree to compile from: a copy of a complete mirror with directives in the patched C files and headers, or the mirror
+ * itself if none is needed.
  * @param source the original tree
  * @param mirror the patched one
- * @param numbered where to make it; must not exist
+ * @param directory where to make the copy; empty
  * @param patched paths of files that both trees have
  */
 export async function numberLines(
   source: string,
   mirror: string,
-  numbered: string,
+  directory: string,
   patched: readonly string[],
-): Promise<void> {
-  await cp(mirror, numbered, { recursive: true, verbatimSymlinks: true });
+): Promise<string> {
+  const numbered = new Map<string, string>();
   for (const file of patched.filter((each) => /\.[ch]$/.test(each))) {
     const { stdout } = await run(
       inCleanEnvironment(['diff', '--text', path.join(source, file), path.join(mirror, file)]),
@@ -140,7 +141,11 @@ export async function numberLines(
     );
     // Bytes are kept, whatever they encode.
     const text = await readFile(path.join(mirror, file), 'latin1');
-    await rm(path.join(numbered, file));
-    await writeFile(path.join(numbered, file), withLineNumbers(text, parseChanges(stdout)), 'latin1');
+    const changed = withLineNumbers(text, parseChanges(stdout));
+    if (changed !== text) numbered.set(file, changed);
   }
+  if (numbered.size === 0) return mirror;
+  await cp(mirror, directory, { recursive: true, verbatimSymlinks: true });
+  for (const [file, text] of numbered) await writeFile(path.join(directory, file), text, 'latin1');
+  return directory;
 }

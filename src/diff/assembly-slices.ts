@@ -9,7 +9,7 @@
 import { STB_LOCAL, STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section } from '../elf/model.ts';
 import { decodeText } from '../x86/decode-text.ts';
-import { nopLength } from '../x86/nops.ts';
+import { fillingLength } from '../x86/nops.ts';
 
 /** Bytes [start, end) of a section: a function, and the code without a function around it. */
 export interface CodeSlice {
@@ -45,9 +45,7 @@ function functionsByEntry(
 /** Where the code of [from, to) ends: behind its last instruction that is no filling; `from` if all is filling. */
 function endOfCode(section: Section, from: number, to: number): number {
   const bytes = section.data.subarray(from, to);
-  const last = decodeText(bytes).findLast(
-    ({ offset }) => nopLength(bytes, offset) === 0 && bytes[offset] !== 0xcc,
-  );
+  const last = decodeText(bytes).findLast(({ offset }) => fillingLength(bytes, offset) === 0);
   return last === undefined ? from : from + last.offset + last.length;
 }
 

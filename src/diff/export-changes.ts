@@ -56,7 +56,9 @@ const BOUND = 'modules that are loaded are bound to it, and the running kernel g
 
 /** Names of what a unit exports. */
 export function exportedNames(object: ObjectFile): ReadonlySet<string> {
-  return new Set(exportsOf(object).keys());
+  return new Set(
+    object.sections.flatMap(({ name, size }) => (size === 0 ? [] : (exportSection.exec(name)?.[2] ?? []))),
+  );
 }
 
 /** Warnings for new exports, errors for those that the patch takes away or exports in another way. */

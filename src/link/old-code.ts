@@ -2,17 +2,14 @@
  * The old code of a function that is replaced: its body, its cold parts, and in assembly the code around it that no
  * function has, as they are in memory.
  */
-
 import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
 import { STT_FUNC } from '../elf/constants.ts';
 import type { ElfSymbol } from '../elf/model.ts';
 import { addressAt } from '../kernel/address.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
-import { nopLength } from '../x86/nops.ts';
+import { fillingLength } from '../x86/nops.ts';
 import type { OldRange } from './update-tables.ts';
-
-const INT3 = 0xcc;
 
 /** Bytes [start, end) of a section. */
 interface Part {
@@ -41,7 +38,7 @@ function rangeOf(match: UnitMatch, { place, start, end }: Part, hasEntry: boolea
 
 function isFilling(bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; ) {
-    const length = bytes[at] === INT3 ? 1 : nopLength(bytes, at);
+    const length = fillingLength(bytes, at);
     if (length === 0) return false;
     at += length;
   }

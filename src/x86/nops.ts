@@ -32,6 +32,13 @@ export function nopLength(bytes: Uint8Array, offset: number): number {
   return found?.length ?? 0;
 }
 
+const INT3 = 0xcc;
+
+/** Length in bytes of what may stand between two functions at the offset: a no-op or an INT3; 0 if it is neither. */
+export function fillingLength(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] === INT3 ? 1 : nopLength(bytes, offset);
+}
+
 /** Whether the bytes are whole no-ops and nothing else; no bytes are. */
 export function isNopSequence(bytes: Uint8Array): boolean {
   let offset = 0;
