@@ -7,7 +7,7 @@
  * is in the sources (this_module.h) or comes from the linker on the machine.
  */
 import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
@@ -75,7 +75,9 @@ async function compile(options: CoreObjectsOptions, directory: string): Promise<
   const work = `${directory}.new`;
   await rm(work, { recursive: true, force: true });
   await mkdir(path.dirname(work), { recursive: true });
-  await cp(options.coreSources, work, { recursive: true, filter: isSource });
+  // A link to the sources would be copied as a link, and the build would write through it.
+  const sources = await realpath(options.coreSources).catch(() => options.coreSources);
+  await cp(sources, work, { recursive: true, filter: isSource });
   const kbuild = path.join(work, 'Kbuild');
   const text = await readFile(kbuild, 'utf8').catch((cause: unknown) => {
     throw new UsageError('usage', `${options.coreSources}: no Kbuild file of the core in it`, { cause });

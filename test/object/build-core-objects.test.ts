@@ -1,4 +1,4 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildCoreObjects, type CoreObjects } from '../../src/build/core-objects.ts';
@@ -43,6 +43,15 @@ describe('the core and the stub', () => {
     });
     expect(seen).toEqual([]);
     expect(again).toEqual(first);
+    expect(await snapshot(fixture.core)).toEqual(before);
+  });
+
+  it('leave the sources alone that a link leads to, and nothing of the build among them', async () => {
+    const link = path.join(fixture.directory, 'linked-core');
+    await symlink(fixture.core, link);
+    await rm(path.join(tree.buildDir, '.ksplice', 'core'), { recursive: true, force: true });
+    const before = await snapshot(fixture.core);
+    await buildCoreObjects({ tree, coreSources: link });
     expect(await snapshot(fixture.core)).toEqual(before);
   });
 
