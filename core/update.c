@@ -285,8 +285,6 @@ static void ksplice_commit(struct ksplice_entry *entry, struct ksplice_switch *s
 
 static void ksplice_note_failed_hook(struct ksplice_entry *entry, const struct ksplice_switch *sw)
 {
-	entry->failed_hook[0] = 0;
-	entry->hook_result = 0;
 	if (sw->cause != KSPLICE_CALL_FAILED)
 		return;
 	strscpy(entry->failed_hook, sw->failed_hook->name, sizeof(entry->failed_hook));

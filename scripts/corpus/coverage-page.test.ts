@@ -77,18 +77,19 @@ test('a page without the comments is not written to', () => {
   expect(() => replaceMeasured('# Title\n', 'new')).toThrow(/comments that frame the table are missing/);
 });
 
+const where = {
+  date: '2026-01-02',
+  commit: 'abc',
+  machine: 'a machine',
+  release: '6.1.0',
+  from: '1',
+  to: '2',
+  changedFiles: 9,
+  files: 5,
+  includedFiles: 2,
+};
+
 test('the measured part says where it was measured, and keeps to its cells', () => {
-  const where = {
-    date: '2026-01-02',
-    commit: 'abc',
-    machine: 'a machine',
-    release: '6.1.0',
-    from: '1',
-    to: '2',
-    changedFiles: 9,
-    files: 5,
-    includedFiles: 2,
-  };
   const odd = [{ file: 'fs/x.c', records: new Map([['create', record('refused', ['a | <b>'])]]) }];
   const text = measuredPart(where, summarize([stage], odd));
   expect(text).toContain('on 2026-01-02 with commit abc, on a machine.');
@@ -97,17 +98,6 @@ test('the measured part says where it was measured, and keeps to its cells', () 
 });
 
 test('files that are to be named stand below the table, with what was said of them, in lines that can be read', () => {
-  const where = {
-    date: '2026-01-02',
-    commit: 'abc',
-    machine: 'a machine',
-    release: '6.1.0',
-    from: '1',
-    to: '2',
-    changedFiles: 9,
-    files: 5,
-    includedFiles: 2,
-  };
   const said = [
     ['fs/a.c', 'refused', 'No such device'],
     ['fs/b.c', 'made', 'good'],

@@ -141,9 +141,9 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   });
   // What speaks against a type of a header is the same for all units that include it.
   const all = patchDiagnostics(compared.map(({ unit, change }) => ({ path: unit.path, change })));
-  const diagnostics = [
-    ...new Map(all.toReversed().map((each) => [each.message, each])).values(),
-  ].toReversed();
+  const diagnostics = all.filter(
+    ({ message }, index) => all.findIndex((other) => other.message === message) === index,
+  );
   refuseDiagnostics(diagnostics.filter(({ severity }) => severity === 'error'));
   const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
   if (compared.every(({ change }) => isEmptyChange(change))) {

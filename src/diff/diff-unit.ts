@@ -77,7 +77,7 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...exportChanges(pre, post),
       ...data.diagnostics,
       ...functions.diagnostics,
-      ...pointersInto(comparison, functions.replaced),
+      ...pointersInto(comparison, replaced),
       ...hookProblems(comparison, hooks, replaced),
       ...(functions.replaced.length + hooks.length === 0
         ? []

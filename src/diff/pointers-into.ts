@@ -5,21 +5,21 @@
 import { hex } from '../diagnostics/hex.ts';
 import type { Comparison } from './compare-items.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import type { ReplacedFunction } from './unit-change.ts';
+import type { UnitItem } from './unit.ts';
 import { usesOf } from './unit-side.ts';
 
+/** @param replaced functions of post that replace one of pre */
 export function pointersInto(
   { post, correlation, copied }: Comparison,
-  replaced: readonly ReplacedFunction[],
+  replaced: ReadonlySet<UnitItem>,
 ): readonly Diagnostic[] {
   const { path } = post.unit.object;
-  const symbols = new Set(replaced.map((each) => each.post.symbol));
   return post.unit.items.flatMap((item) => {
     // What is new or copied refers to the new code.
     const isExisting = item.kind === 'object' && correlation.preOf.has(item) && !copied.has(item);
     if (!isExisting) return [];
     const into = usesOf(post, item).find(
-      ({ target }) => target.kind === 'item' && target.offset !== 0 && symbols.has(target.item.symbol),
+      ({ target }) => target.kind === 'item' && target.offset !== 0 && replaced.has(target.item),
     );
     if (into?.target.kind !== 'item') return [];
     const { item: to, offset } = into.target;
