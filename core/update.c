@@ -138,6 +138,51 @@ static bool ksplice_pin_gone(struct ksplice_entry *entry)
 	return gone;
 }
 
+static bool ksplice_has_pinned(const struct ksplice_entry *entry, const struct module *module)
+{
+	const struct ksplice_pin *pin;
+
+	list_for_each_entry(pin, &entry->pins, list) {
+		if (pin->module == module)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * ksplice_out_of_order() - who forbids this change of stage
+ * @entry:	whose stage is to change
+ * @direction:	where to
+ *
+ * An update on top of another one replaces functions of that one's module, and has
+ * pinned it.  The lower one is applied as long as the upper one is, or what the
+ * upper one replaces is not what is called.
+ *
+ * Context: ksplice_mutex held, and again when the stage is told (ksplice_commit()):
+ * in between, entry->switching stands for the stage that is to come.
+ *
+ * Return: the other update, or NULL.
+ */
+static const struct ksplice_entry *ksplice_out_of_order(const struct ksplice_entry *entry,
+							 enum ksplice_direction direction)
+{
+	const struct ksplice_entry *other;
+
+	list_for_each_entry(other, &ksplice_entries, list) {
+		if (other == entry || !other->update)
+			continue;
+		if (direction == KSPLICE_APPLY) {
+			if (ksplice_has_pinned(entry, other->update->owner) &&
+			    (other->stage != KSPLICE_APPLIED || other->switching))
+				return other;
+		} else if (ksplice_has_pinned(other, entry->update->owner) &&
+			   (other->stage == KSPLICE_APPLIED || other->switching)) {
+			return other;
+		}
+	}
+	return NULL;
+}
+
 /**
  * ksplice_register() - an update module hands itself in, from its init
  * @update: lives as long as the module
@@ -305,6 +350,7 @@ static void ksplice_note_failed_hook(struct ksplice_entry *entry, const struct k
 int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction direction)
 {
 	const struct ksplice_update *update = entry->update;
+	const struct ksplice_entry *other;
 	struct ksplice_switch *sw;
 	bool is_applied = entry->stage == KSPLICE_APPLIED;
 	bool apply = direction == KSPLICE_APPLY;
@@ -323,6 +369,13 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 	if (ksplice_pin_gone(entry)) {
 		entry->cause = KSPLICE_TARGET_NOT_LOADED;
 		return -ENOENT;
+	}
+	other = ksplice_out_of_order(entry, direction);
+	if (other) {
+		pr_err("%s: %s, which %s, is %sapplied\n", entry->id, other->id,
+		       apply ? "it is on top of" : "is on top of it", apply ? "not " : "");
+		entry->cause = KSPLICE_MODULE_BUSY;
+		return -EBUSY;
 	}
 	if (apply) {
 		int ret = ksplice_validate(entry, update);

@@ -113,8 +113,9 @@ static const char *ksplice_check_function(struct ksplice_entry *entry,
 	return ksplice_check_site(update, function);
 }
 
-/* An update on top of another one of the same function would have to be undone
- * first; that order is not kept yet, so it is refused.
+/* The function's bytes are as they were when that update is undone, and its jump
+ * would go with them.  An update on top of it replaces its replacement instead,
+ * which is other text: see ksplice_out_of_order().
  */
 static const struct ksplice_entry *ksplice_taken_by(const struct ksplice_entry *self,
 						    const struct ksplice_range *range)

@@ -8,7 +8,13 @@
  */
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { FormatError, InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import {
+  FormatError,
+  InternalError,
+  MissingError,
+  NoChangeError,
+  RefusedError,
+} from '../diagnostics/error.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
@@ -19,8 +25,10 @@ import { numberLines } from './line-numbers.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
+import { writeNewFiles } from './new-file.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
+import { checkLevel, makeLevels, type PatchedTrees } from './source-levels.ts';
 import { refuseOddPath } from './source-tree.ts';
 import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
@@ -30,6 +38,8 @@ export interface BuildUnitsOptions {
   readonly tree: PreparedTree;
   /** Applied in this order. */
   readonly patches: readonly Patch[];
+  /** The patches of updates that are applied already, one list for each, from the lowest up; none unless told. */
+  readonly below?: readonly (readonly Patch[])[] | undefined;
   /** A directory of our own for copies and objects; `mirror` and `units` in it are made anew. */
   readonly workDir: string;
   /** The directory of the headers that a patch may include beyond the kernel's. */
@@ -50,8 +60,13 @@ export interface BuiltUnit {
   readonly target: string;
   /** As the distributor compiled it, and with source lines. */
   readonly prePlain: Uint8Array;
-  /** The same source, with a section for each function and object. */
+  /**
+   * The source as it is before the patch, with a section for each function and object: the original, or what the updates
+   * below have made of it.
+   */
   readonly pre: Uint8Array;
+  /** What the source was before each of the updates below, compiled as `pre`, from the original up; none without them. */
+  readonly levels: readonly Uint8Array[];
   /** The patched source, compiled as `pre`. */
   readonly post: Uint8Array;
   /** Types of both sides that lie in memory otherwise after the patch. */
@@ -80,14 +95,16 @@ export interface AffectedUnit {
  * FormatError if the patch does not apply or does not compile.
  */
 export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits> {
-  const { tree, patches } = options;
+  const { tree, patches, below = [] } = options;
 
   // What each file of the patch means, by its path. Goes on past refusals, so that all are reported.
   const touched = classifyFiles(patches);
 
   // Apply the patch to copies, in a directory that holds nothing else: patch(1) must not meet a link.
   const mirror = await makeDirectory(options.workDir, 'mirror');
-  const applied = await applyPatches(patches, tree.source, mirror);
+  const earlier = classifyFiles(below.flat());
+  const applied = await applyPatches([...below.flat(), ...patches], tree.source, mirror);
+  await writeNewFiles(below.flat(), mirror);
 
   // Find the units that the patched files are part of.
   const found = await findAffectedUnits(options, touched.sources);
@@ -95,11 +112,12 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
 
   // Those that include what changes: headers, files that are new or gone.
   const ours = await addAuthorHeaders(mirror, applied.paths, options.authorHeaders);
-  const patched = [...new Set([...applied.paths, ...touched.added, ...ours])];
+  const patched = [...new Set([...applied.paths, ...earlier.added, ...touched.added, ...ours])];
+  const { removed } = earlier;
   const included =
     touched.included.length === 0
       ? { units: [], refusals: [], notes: [], directories: [] }
-      : await findIncludingUnits(options, touched, { mirror, patched, known, units: found.units });
+      : await findIncludingUnits(options, touched, { mirror, patched, removed, known, units: found.units });
   const notes = [...tree.notes, ...touched.notes, ...applied.notes, ...found.notes, ...included.notes];
   throwRefusals([...known, ...included.refusals]);
   const affected = mergeUnits(found.units, included.units);
@@ -108,12 +126,21 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   }
 
   // Compile them, before and after.
+  const directories = detoursOf(affected, tree.source);
   if (touched.included.length === 0) {
-    await completeMirror(mirror, tree.source, patched, { directories: detoursOf(affected, tree.source) });
+    await completeMirror(mirror, tree.source, patched, { removed, directories });
   }
   const directory = await makeDirectory(options.workDir, 'numbered');
   const numbered = await numberLines(tree.source, mirror, directory, applied.paths);
-  const units = await compileUnits(options, affected, { mirror, numbered });
+  const levels = await makeLevels({
+    source: tree.source,
+    below,
+    authorHeaders: options.authorHeaders,
+    directories,
+    makeDirectory: async (name) => await makeDirectory(options.workDir, name),
+  });
+  const post = { mirror, numbered, below: levels.at(-1)?.below ?? [] };
+  const units = await compileUnits(options, affected, { levels, post });
   return { units, notes, compiler: tree.compiler };
 }
 
@@ -143,19 +170,34 @@ async function makeDirectory(parent: string, name: string): Promise<string> {
   return directory;
 }
 
-/** The three objects of each unit, in this order. */
-const variants = [
-  { name: 'pre-plain', side: 'pre', isPlain: true },
-  { name: 'pre', side: 'pre', isPlain: false },
-  { name: 'post', side: 'post', isPlain: false },
-] as const;
+/** The objects of each unit: two of the original source, one of each update below, one with the patch; in this order. */
+function variantsOf({ levels, post }: SourceTrees): readonly Variant[] {
+  const top = levels.length;
+  return [
+    { name: 'pre-plain', isPlain: true, trees: undefined, isPost: false },
+    { name: top === 0 ? 'pre' : 'original', isPlain: false, trees: undefined, isPost: false },
+    ...levels.map((trees, level) => ({
+      name: level === top - 1 ? 'pre' : `below-${level}`,
+      isPlain: false,
+      trees,
+      isPost: false,
+    })),
+    { name: 'post', isPlain: false, trees: post, isPost: true },
+  ];
+}
 
-/** Trees that hold the patched source. */
-interface PatchedTrees {
-  /** As the patch has made it. */
-  readonly mirror: string;
-  /** With the numbers of lines that the original has (line-numbers.ts); the same where no line has another. */
-  readonly numbered: string;
+interface Variant {
+  readonly name: string;
+  readonly isPlain: boolean;
+  /** Undefined for the original. */
+  readonly trees: PatchedTrees | undefined;
+  readonly isPost: boolean;
+}
+
+interface SourceTrees {
+  /** As each of the updates below has made it. */
+  readonly levels: readonly PatchedTrees[];
+  readonly post: PatchedTrees;
 }
 
 /**
@@ -166,18 +208,22 @@ async function compilePatched(
   tree: PreparedTree,
   build: Omit<UnitBuild, 'root'>,
   unit: AffectedUnit,
-  { mirror, numbered }: PatchedTrees,
+  trees: PatchedTrees,
   signal: AbortSignal | undefined,
 ): Promise<UnitObject> {
+  const { mirror, numbered } = trees;
   const compileFrom = async (root: string): Promise<UnitObject> => {
     const object = await compileUnit(tree, { ...build, root }, signal);
-    checkPatchedFiles(unit, object, tree.source, root);
+    if (build.side === 'post') checkPatchedFiles(unit, object, tree.source, root);
+    checkLevel(unit.command.object, object, tree.source, trees.below);
     return object;
   };
   try {
     return await compileFrom(numbered);
   } catch (error) {
-    const mayBeDirectives = error instanceof FormatError && error.code === 'compile_failed';
+    const mayBeDirectives =
+      (error instanceof FormatError && error.code === 'compile_failed') ||
+      (error instanceof MissingError && error.code === 'command_failed');
     if (!mayBeDirectives || numbered === mirror) throw error;
     return await compileFrom(mirror);
   }
@@ -186,29 +232,32 @@ async function compilePatched(
 async function compileUnits(
   options: BuildUnitsOptions,
   affected: readonly AffectedUnit[],
-  trees: PatchedTrees,
+  trees: SourceTrees,
 ): Promise<readonly BuiltUnit[]> {
   const { tree, jobs, onProgress, signal } = options;
   const outputs = await makeDirectory(options.workDir, 'units');
+  const variants = variantsOf(trees);
   const tasks = affected.flatMap((unit) => variants.map((variant) => ({ unit, variant })));
   const pool: LayoutPool = new Map();
   let done = 0;
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
     const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
     await mkdir(path.dirname(output), { recursive: true });
-    const { side, isPlain } = variant;
+    const { isPlain, trees: patched, isPost } = variant;
     const kind = isPlain ? { flags: [], types: undefined } : { flags: sectionFlags, types: pool };
-    const build = { command: unit.command, side, output, ...kind };
+    const build = { command: unit.command, side: isPost ? 'post' : 'pre', output, ...kind } as const;
     const object =
-      side === 'post'
-        ? await compilePatched(tree, build, unit, trees, signal)
-        : await compileUnit(tree, { ...build, root: tree.source }, signal);
+      patched === undefined
+        ? await compileUnit(tree, { ...build, root: tree.source }, signal)
+        : await compilePatched(tree, build, unit, patched, signal);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
   });
   return affected.map((unit, index): BuiltUnit => {
-    const [prePlain, pre, post] = objects.slice(index * variants.length, (index + 1) * variants.length);
+    const own = objects.slice(index * variants.length, (index + 1) * variants.length);
+    const [prePlain, ...sectioned] = own;
+    const [pre, post] = sectioned.slice(-2);
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
@@ -219,6 +268,7 @@ async function compileUnits(
       target,
       prePlain: prePlain.bytes,
       pre: pre.bytes,
+      levels: sectioned.slice(0, -2).map(({ bytes }) => bytes),
       post: post.bytes,
       layouts: differingLayouts(pre.types, post.types),
     };

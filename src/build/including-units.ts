@@ -3,7 +3,7 @@
  * against it. The files that the patches bring are written here, too: patch(1) gets to see changes only.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, RefusedError } from '../diagnostics/error.ts';
 import type { AffectedUnit, BuildUnitsOptions } from './build-units.ts';
@@ -19,6 +19,7 @@ import {
 import { IncludeGraph, searchPathOf } from './include-graph.ts';
 import { objectOf } from './locate-units.ts';
 import { completeMirror } from './mirror-tree.ts';
+import { writeNewFile } from './new-file.ts';
 import type { Refusal, TouchedFiles } from './touched-files.ts';
 
 /** Compiling so many units thrice takes about an hour on two processors. */
@@ -35,6 +36,8 @@ interface Known {
   readonly mirror: string;
   /** Paths that are in it. */
   readonly patched: readonly string[];
+  /** Paths that updates below have taken away. */
+  readonly removed: readonly string[];
   /** If there are refusals already, nothing more is run than what finds others. */
   readonly known: readonly Refusal[];
   /** Units that will be compiled in any case. */
@@ -51,7 +54,7 @@ export interface IncludingUnits {
 export async function findIncludingUnits(
   options: BuildUnitsOptions,
   touched: TouchedFiles,
-  { mirror, patched, known, units }: Known,
+  { mirror, patched, removed, known, units }: Known,
 ): Promise<IncludingUnits> {
   const { tree, onProgress } = options;
   await writeAddedFiles(options, touched, mirror);
@@ -73,7 +76,7 @@ export async function findIncludingUnits(
 
   // Preprocess them before and after, to see where it makes a difference.
   await completeMirror(mirror, tree.source, patched, {
-    removed: touched.removed,
+    removed: [...touched.removed, ...removed],
     directories: [
       ...graph.climbingDirectories(),
       ...searchedDirectories(tree.source, candidates),
@@ -191,13 +194,7 @@ async function writeAddedFiles(
         );
       }
       written.add(file.path);
-      const text = file.hunks
-        .flatMap((hunk) => hunk.lines)
-        .filter((line) => line.kind !== '-')
-        .map((line) => `${line.text}${line.noNewline ? '' : '\n'}`)
-        .join('');
-      await mkdir(path.dirname(path.join(mirror, file.path)), { recursive: true });
-      await writeFile(path.join(mirror, file.path), Buffer.from(text, 'latin1'));
+      await writeNewFile(file, mirror);
     }
   }
 }

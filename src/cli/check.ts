@@ -10,6 +10,7 @@ import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { targetNotLoaded } from '../live/target-not-loaded.ts';
 import { textPatches } from '../live/text-patches.ts';
+import { requireBelow } from '../live/updates-below.ts';
 import { counted, formatSize } from '../report/format.ts';
 import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -57,7 +58,15 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   try {
     const { kernel, identity, found } = subject;
     await needTargets(subject, update.id, objects);
-    if (kernel.isRunning) refuseLivepatched(update);
+    if (kernel.isRunning) {
+      requireBelow(update);
+      refuseLivepatched(update);
+    } else if (update.on.length > 0) {
+      const ids = update.on.map(({ id }) => id).join(', ');
+      session.note(
+        `${update.id} is on top of ${ids}: what it replaces of their code is in no kernel at rest, and not looked at`,
+      );
+    }
     kernel.prefetch(namesOf(objects));
     session.progress.step('matching');
     const units = await checkUpdate(update, objects, kernel, () =>

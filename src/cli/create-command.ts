@@ -15,6 +15,7 @@ export type CreateFlags = CommonFlags & {
   readonly image?: string;
   readonly output?: string;
   readonly id?: string;
+  readonly on?: readonly string[];
   readonly description?: string;
   readonly jobs?: number;
   readonly match?: MatchMode;
@@ -103,6 +104,15 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         placeholder: 'ID',
         brief: 'Name of the update, 1 to 32 of a-z, 0-9 and _ [derived from the contents]',
       },
+      on: {
+        kind: 'parsed',
+        parse: text,
+        variadic: true,
+        optional: true,
+        placeholder: 'FILE',
+        brief:
+          'Update that will be applied already, on top of which this one goes: the patch is against the source with its patch; repeat it for more, from the lowest up',
+      },
       description: {
         kind: 'parsed',
         parse: text,
@@ -154,11 +164,12 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         'ksplice create --patch fix.patch --kernel 6.1.0-47-cloud-amd64 --cve CVE-2026-53249',
         'ksplice create --git v6.1.174..v6.1.176 --source linux --config /boot/config-6.1.174',
         'ksplice create --diffext .new --source linux --config /boot/config-6.1.174',
+        'ksplice create --patch second.patch --on first.ksplice --kernel 6.1.0-47-cloud-amd64',
         'ksplice create --prebuild --kernel 6.1.0-47-cloud-amd64',
       ],
     ),
     customUsage: [
-      '--patch FILE... [--kernel RELEASE] [-o FILE] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--jobs N] [--json] [-v]',
+      '--patch FILE... [--kernel RELEASE] [-o FILE] [--on FILE...] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--jobs N] [--json] [-v]',
       '(--patch FILE... | --git COMMIT | --diffext EXT) --source DIR --config FILE [--image FILE] [-o FILE] [...]',
       '--prebuild [--kernel RELEASE | --source DIR --config FILE [--image FILE]] [--jobs N] [--json] [-v]',
     ],

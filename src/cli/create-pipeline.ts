@@ -12,6 +12,7 @@ import type { PatchText } from '../build/patch/patch-text.ts';
 import type { PreparedTree } from '../build/tree.ts';
 import { InternalError, NoChangeError } from '../diagnostics/error.ts';
 import { diffAssembly } from '../diff/assembly-change.ts';
+import type { Owned } from '../diff/code-below.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
 import { escapesBetweenUnits } from '../diff/escapes-between-units.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
@@ -24,10 +25,11 @@ import { linkCore } from '../link/link-core.ts';
 import type { MatchMode } from '../match/match-unit.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
 import { type LivepatchReason, trampolineSites } from '../update/trampoline-site.ts';
-import type { UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
+import type { CodeBelow, Update, UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { withCacheInUse } from './cache-use.ts';
+import { checkBelow, patchesOf, readBelow, replacementsOf, unitBelow } from './create-on.ts';
 import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
 import { prepareKernel } from './create-prepare.ts';
 import type { KernelChoice, KernelParts } from './kernel-parts.ts';
@@ -37,6 +39,8 @@ export interface CreateOptions extends KernelChoice, PatchChoice {
   /** CVE numbers of what it fixes, in any order. */
   readonly cve?: readonly string[] | undefined;
   readonly id?: string | undefined;
+  /** Paths of the updates that it shall be on top of, from the lowest up. */
+  readonly on?: readonly string[] | undefined;
   readonly description?: string | undefined;
   /** How the units will be matched; strict unless told. */
   readonly match?: MatchMode | undefined;
@@ -69,40 +73,55 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
     checkUpdateId(options.id);
   }
   const cves = normalizeCveIds(options.cve ?? []);
+  const below = readBelow(options.on ?? [], options.id);
 
   // The patches first: what is wrong with them shows at once, and costs no download.
   const patches = await findPatches(options, options.signal);
   const parsed = patches.map(({ name, bytes }) => parsePatch(bytes, name));
-  return await withCacheInUse(options, () => buildUpdate(options, cves, patches, parsed));
+  return await withCacheInUse(options, () => buildUpdate(options, { cves, below, patches, parsed }));
+}
+
+/** What the user gave, read. */
+interface Inputs {
+  readonly cves: readonly string[];
+  /** The updates that it shall be on top of, from the lowest up. */
+  readonly below: readonly Update[];
+  readonly patches: readonly PatchText[];
+  /** The same patches. */
+  readonly parsed: readonly Patch[];
 }
 
 async function buildUpdate(
   options: CreateOptions,
-  cves: readonly string[],
-  patches: readonly PatchText[],
-  parsed: readonly Patch[],
+  { cves, below, patches, parsed }: Inputs,
 ): Promise<CreatedUpdate> {
   // The kernel, and a tree in which its units compile as the distributor compiled them.
   const { kernel, tree } = await prepareKernel(options);
+  const coreInterface = await readCoreInterface(options.coreSources);
+  checkBelow(below, kernel, coreInterface);
   const moduleLayoutCrc = await readSymbolCrc(kernel.headers, 'module_layout');
 
   // The affected units, before and after; then our own code for this kernel.
   const built = await inWorkDir(options.cacheDir, async (workDir) =>
-    buildUnits({ ...options, tree, patches: parsed, workDir }).catch((error: unknown) => {
-      throw explainGitFailure(error, options);
-    }),
+    buildUnits({ ...options, tree, patches: parsed, below: patchesOf(below), workDir }).catch(
+      (error: unknown) => {
+        throw explainGitFailure(error, options);
+      },
+    ),
   );
-  const compared = await compareUnits(built.units, options);
+  const compared = await compareUnits(built.units, below, options);
   const objects = await buildCoreObjects({ ...options, tree });
   const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), moduleLayoutCrc) };
 
-  const contents = await assemble({
+  const contents = assemble({
     options,
     kernel,
     tree,
     moduleLayoutCrc,
+    coreInterface,
     core,
     cves,
+    below,
     patches,
     units: compared.units,
   });
@@ -130,7 +149,11 @@ interface ComparedUnits {
 }
 
 /** Differences every unit, collects what speaks against an update, and extracts the replacement code. */
-async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions): Promise<ComparedUnits> {
+async function compareUnits(
+  units: readonly BuiltUnit[],
+  below: readonly Update[],
+  options: CreateOptions,
+): Promise<ComparedUnits> {
   options.onProgress('comparing');
   const compared = units.map((unit) => {
     const pre = readObject(unit.pre, unit.path);
@@ -160,9 +183,9 @@ async function compareUnits(units: readonly BuiltUnit[], options: CreateOptions)
   const extracted = changed.map(({ pre, post, change }) => extractReplacement(post, pre, change));
   const escapes = escapesBetweenUnits(extracted);
   const replacements = extracted.map((each, i) => ({ ...each, escapes: escapes[i] ?? each.escapes }));
-  const made = changed.flatMap(({ unit, pre }, i) => {
+  const made = changed.flatMap(({ unit }, i) => {
     const replacement = replacements[i];
-    return replacement === undefined ? [] : [updateUnit(unit, pre.path, replacement, decoder, options.match)];
+    return replacement === undefined ? [] : [updateUnit(unit, below, replacement, decoder, options.match)];
   });
   return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
 }
@@ -182,43 +205,72 @@ function livepatchNotes({ path: unit, functions }: UpdateUnit): readonly string[
   );
 }
 
+/** Functions that are replaced, with what the core and the linker need to know of the old ones. */
+function replacedFunctions(
+  unit: BuiltUnit,
+  matched: Uint8Array,
+  on: readonly CodeBelow[],
+  replaced: readonly (Owned & { readonly replacement: string })[],
+  decoder: Decoder,
+): UpdateUnit['functions'] {
+  return replaced.map(({ owner, name, replacement }) => {
+    const object = owner === undefined ? matched : on.find(({ id }) => id === owner)?.replacement;
+    if (object === undefined) throw new InternalError('unexpected', `${unit.path}: no code of ${owner}`);
+    const [site] = trampolineSites(readObject(object, unit.path), [name], decoder);
+    const { offset = 0, size = 0, needsLivepatch = null } = site ?? {};
+    return {
+      name: replacement,
+      preName: name,
+      ...(owner === undefined ? {} : { owner }),
+      site: { offset, size },
+      needsLivepatch,
+    };
+  });
+}
+
 function updateUnit(
   unit: BuiltUnit,
-  name: string,
+  below: readonly Update[],
   replacement: Replacement,
   decoder: Decoder,
   match: MatchMode = 'strict',
 ): UpdateUnit {
-  const matched = match === 'strict' ? unit.prePlain : unit.pre;
+  const matched = match === 'strict' ? unit.prePlain : (unit.levels[0] ?? unit.pre);
+  const code = unitBelow(unit, below);
   const whole = replacement.functions.filter(({ coldOf }) => coldOf === undefined);
-  const replaced = whole.flatMap((one) =>
-    one.preName === undefined ? [] : [{ name: one.name, preName: one.preName }],
+  const replaced = whole.flatMap(({ name, preName }) =>
+    preName === undefined
+      ? []
+      : [{ ...(code?.codeOf(preName) ?? { owner: undefined, name: preName }), replacement: name }],
   );
-  const sites = trampolineSites(
-    readObject(matched, name),
-    replaced.map(({ preName }) => preName),
-    decoder,
-  );
+  const references = replacement.references.map(({ symbol, scope, kind, weak, pre }) => {
+    const { owner, name } =
+      pre === undefined || code === undefined
+        ? { owner: undefined, name: pre?.name ?? symbol }
+        : code.meaningOf(pre);
+    return {
+      symbol,
+      scope,
+      preName: name,
+      ...(owner === undefined ? {} : { owner }),
+      kind,
+      weak,
+      pre: pre === undefined ? null : { section: pre.sectionName, offset: pre.offset, size: pre.size },
+    };
+  });
+  const owners = new Set([...replaced, ...references].flatMap(({ owner }) => owner ?? []));
+  const on = replacementsOf(unit, below, owners);
   return {
     path: unit.path,
     source: unit.source,
     target: unit.target,
     pre: matched,
     replacement: writeObject(replacement.object),
-    functions: replaced.map((one, index) => {
-      const { offset = 0, size = 0, needsLivepatch = null } = sites[index] ?? {};
-      return { ...one, site: { offset, size }, needsLivepatch };
-    }),
+    on,
+    functions: replacedFunctions(unit, matched, on, replaced, decoder),
     hooks: replacement.hooks,
     newFunctions: whole.filter(({ preName }) => preName === undefined).map((one) => one.name),
-    references: replacement.references.map(({ symbol, scope, kind, weak, pre }) => ({
-      symbol,
-      scope,
-      preName: pre?.name ?? symbol,
-      kind,
-      weak,
-      pre: pre === undefined ? null : { section: pre.sectionName, offset: pre.offset, size: pre.size },
-    })),
+    references,
     escapes: { escapes: replacement.escapes.escapes, reasons: [...replacement.escapes.reasons] },
   };
 }
@@ -228,27 +280,32 @@ interface Parts {
   readonly kernel: KernelParts;
   readonly tree: PreparedTree;
   readonly moduleLayoutCrc: number;
+  readonly coreInterface: number;
   readonly core: CoreObjects;
   readonly cves: readonly string[];
+  readonly below: readonly Update[];
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
 }
 
-async function assemble({
+function assemble({
   options,
   kernel,
   tree,
   moduleLayoutCrc,
+  coreInterface,
   core,
   cves,
+  below,
   patches,
   units,
-}: Parts): Promise<UpdateContents> {
+}: Parts): UpdateContents {
   return {
-    id: options.id ?? idFor({ kernel, core, patches, units }),
+    id: options.id ?? idFor({ kernel, core, below, patches, units }),
     description: options.description ?? subjectOf(patches),
     matching: options.match ?? 'strict',
     cves,
+    on: below.map(({ id, digest }) => ({ id, digest })),
     kernel: {
       release: kernel.release,
       version: kernel.version,
@@ -258,7 +315,7 @@ async function assemble({
       vermagic: core.vermagic,
       moduleLayoutCrc,
     },
-    coreInterface: await readCoreInterface(options.coreSources),
+    coreInterface,
     patches,
     units,
     core: core.core,
@@ -270,12 +327,14 @@ async function assemble({
 function idFor({
   kernel,
   core,
+  below,
   patches,
   units,
-}: Pick<Parts, 'kernel' | 'core' | 'patches' | 'units'>): string {
+}: Pick<Parts, 'kernel' | 'core' | 'below' | 'patches' | 'units'>): string {
   const { release, version, banner } = kernel;
   return deriveUpdateId([
     new TextEncoder().encode(JSON.stringify([release, version, banner])),
+    ...below.map(({ digest }) => new TextEncoder().encode(digest)),
     ...patches.map(({ bytes }) => bytes),
     ...units.flatMap((unit) => [unit.pre, unit.replacement]),
     core.core,

@@ -68,8 +68,8 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
 }
 
 /** What says how the update shall be means nothing where none is made. Throws UsageError. */
-function checkPrebuild({ output, id, description, cve, match, ...rest }: CreateFlags): void {
-  const without = { output, id, description, cve, match, 'max-units': rest['max-units'] };
+function checkPrebuild({ output, on, id, description, cve, match, ...rest }: CreateFlags): void {
+  const without = { output, on, id, description, cve, match, 'max-units': rest['max-units'] };
   const given = Object.entries(without).find(([, value]) => value !== undefined);
   if (given !== undefined) {
     throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });

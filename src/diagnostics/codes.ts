@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'module_busy'
   | 'unexpected_running_task'
   | 'target_not_loaded'
+  | 'update_not_applied'
   | 'out_of_memory'
   | 'apply_in_progress'
   // the machine

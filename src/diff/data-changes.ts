@@ -41,8 +41,17 @@ function isCopyable(side: UnitSide, item: UnitItem, named: ReadonlySet<UnitItem>
 
 const isWritable = (item: UnitItem): boolean => item.sectionClass === 'data' || item.sectionClass === 'bss';
 
+/**
+ * A variable that the patched code only reads is a constant to the compiler, and lies where these do. In the running kernel it
+ * has what was written to it, so it stays the object that it is.
+ */
+function isSameKind(pre: UnitItem, post: UnitItem): boolean {
+  if (pre.sectionClass === post.sectionClass) return true;
+  return isWritable(pre) && (isWritable(post) || post.sectionClass === 'rodata');
+}
+
 function difference(comparison: Comparison, pre: UnitItem, post: UnitItem): string | undefined {
-  if (pre.sectionClass !== post.sectionClass && !(isWritable(pre) && isWritable(post))) {
+  if (!isSameKind(pre, post)) {
     return `lies in ${post.section.name}, before in ${pre.section.name}`;
   }
   if (pre.size !== post.size) return `size ${post.size} bytes, before ${pre.size}`;

@@ -16,6 +16,33 @@ export interface SymbolScope {
   readonly reachable: (name: string) => readonly KernelSymbol[];
 }
 
+/**
+ * What the code of an update's module may mean: its functions are called `NAME.MODULE`, and it was linked with what it
+ * replaces, by names of the unit.
+ * @param module of this update
+ * @param modules of all updates that this one may have been on top of
+ * @param replaced scope of the unit
+ */
+export function updateScope(
+  kernel: Kernel,
+  module: string,
+  modules: readonly string[],
+  replaced: SymbolScope,
+): SymbolScope {
+  const of = (name: string, owner: string): readonly KernelSymbol[] => [
+    ...kernel.named(`${name}.${owner}`, owner),
+    ...kernel.named(name, owner),
+  ];
+  return {
+    target: module,
+    own: (name) => of(name, module),
+    reachable: (name) => {
+      const others = modules.filter((each) => each !== module);
+      return [...of(name, module), ...replaced.reachable(name), ...others.flatMap((each) => of(name, each))];
+    },
+  };
+}
+
 export function scopeOf(kernel: Kernel, target: string): SymbolScope {
   if (target === VMLINUX) {
     // Built-in code refers to nothing in a module, so a module's symbol of the same name explains nothing.

@@ -6,9 +6,8 @@
 import { hex } from '../diagnostics/hex.ts';
 import { toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
-import { scopeOf } from '../kernel/symbol-scope.ts';
 import { modeOptions } from '../match/match-mode.ts';
-import { addressOf, matchUnit, type UnitMatch } from '../match/match-unit.ts';
+import { addressOf, type MatchOptions } from '../match/match-unit.ts';
 import { codeOf, type MismatchCode } from '../match/mismatch.ts';
 import { type MismatchReport, reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
@@ -17,7 +16,8 @@ import type { Update } from '../update/update.ts';
 import { bindCore } from './link-core.ts';
 import { linkMatched } from './link-matched.ts';
 import type { UnitReference } from './link-update.ts';
-import type { UpdateObjects } from './update-objects.ts';
+import { type MatchedUnit, matchWithBelow } from './matched-unit.ts';
+import type { ObjectsOfUnit, UpdateObjects } from './update-objects.ts';
 
 /** Where a symbol is that the replacement code refers to, and how that is known. */
 export interface LearntSymbol {
@@ -43,9 +43,18 @@ export interface UnitCheck {
 /** An address as the module loader could give; what the update is linked with only has to be in reach. */
 const CORE_SOMEWHERE = toAddress(0xffffffffc0000000n);
 
-function howKnown(match: UnitMatch, reference: UnitReference, namesakes: readonly KernelSymbol[]): string {
+function howKnown(
+  { match, below }: MatchedUnit,
+  reference: UnitReference,
+  namesakes: readonly KernelSymbol[],
+): string {
   const { object, values } = match;
-  const { preName, scope, weak } = reference;
+  const { preName, scope, owner, weak } = reference;
+  if (owner !== undefined) {
+    return below.has(owner)
+      ? `in the matched code of ${owner}`
+      : `in the module of ${owner}, which is not at rest`;
+  }
   if (scope === 'unit') {
     const symbol = object.symbols.find((each) => each.name === preName && typeof each.place === 'number');
     const section = typeof symbol?.place === 'number' ? object.sections[symbol.place] : undefined;
@@ -64,24 +73,22 @@ function howKnown(match: UnitMatch, reference: UnitReference, namesakes: readonl
 }
 
 async function checkUnit(
-  update: Update,
-  objects: UpdateObjects,
-  index: number,
+  unit: ObjectsOfUnit,
+  references: readonly UnitReference[],
+  on: readonly string[],
   kernel: Kernel,
-  tables: RunTables,
-  patches: TextPatches,
-): Promise<{ readonly check: UnitCheck; readonly match: UnitMatch | undefined }> {
-  const unit = objects.units[index];
-  const references = update.units[index]?.references ?? [];
-  if (unit === undefined) throw new RangeError('unit');
-  const mode = await modeOptions(objects.matching);
-  const result = matchUnit(unit.pre, kernel, { ...mode, tables, target: unit.target, patches });
-  if (result.kind === 'mismatch') {
+  options: MatchOptions,
+): Promise<{ readonly check: UnitCheck; readonly match: MatchedUnit | undefined }> {
+  // What updates below have brought is in no kernel at rest.
+  const below = kernel.isRunning ? unit : { ...unit, on: [] };
+  const result = matchWithBelow(below, on, kernel, options);
+  if ('mismatch' in result) {
     const mismatch = { ...(await reportMismatch(result.mismatch)), code: codeOf(result.mismatch) };
     const nothing = { compared: 0, explained: {}, choices: {}, symbols: [] };
     return { check: { unit: unit.path, matches: false, ...nothing, mismatch }, match: undefined };
   }
-  const { reachable } = scopeOf(kernel, unit.target);
+  const { match } = result;
+  const { reachable } = match.scope;
   const symbols = references.map((reference) => {
     const namesakes = reachable(reference.preName);
     const how = howKnown(result, reference, namesakes);
@@ -90,9 +97,9 @@ async function checkUnit(
   const check = {
     unit: unit.path,
     matches: true,
-    compared: result.compared,
-    explained: Object.fromEntries(result.explained),
-    choices: Object.fromEntries(result.choices),
+    compared: match.compared,
+    explained: Object.fromEntries(match.explained),
+    choices: Object.fromEntries(match.choices),
     symbols,
     mismatch: undefined,
   };
@@ -110,13 +117,16 @@ export async function checkUpdate(
   patches: TextPatches = noPatches,
 ): Promise<readonly UnitCheck[]> {
   const units = [];
-  const tables = new RunTables(kernel);
-  for (const index of objects.units.keys()) {
-    units.push(await checkUnit(update, objects, index, kernel, tables, patches));
+  const mode = await modeOptions(objects.matching);
+  const options = { ...mode, tables: new RunTables(kernel), patches };
+  for (const [index, unit] of objects.units.entries()) {
+    const references = update.units[index]?.references ?? [];
+    units.push(await checkUnit(unit, references, objects.on, kernel, options));
   }
   const matches = units.flatMap(({ match }) => (match === undefined ? [] : [match]));
-  if (matches.length === units.length) {
-    bindCore(update.core, kernel);
+  if (matches.length === units.length) bindCore(update.core, kernel);
+  const isWhole = kernel.isRunning || objects.on.length === 0;
+  if (matches.length === units.length && isWhole) {
     linkMatched(update, objects, matches, kernel, (name) =>
       name.startsWith('ksplice_') ? CORE_SOMEWHERE : undefined,
     );

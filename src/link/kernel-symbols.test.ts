@@ -3,6 +3,7 @@ import { buildObject } from '../../test/support/elf-builder.ts';
 import { FakeKernel } from '../../test/support/fake-kernel.ts';
 import { MatchError } from '../diagnostics/error.ts';
 import { toAddress } from '../kernel/address.ts';
+import { scopeOf } from '../kernel/symbol-scope.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { addressInUnit, anyAddress, globalAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
 
@@ -110,7 +111,7 @@ describe('in a matched unit', () => {
     if (found === undefined) throw new Error(name);
     return found.index;
   };
-  const match: UnitMatch = {
+  const unit: Omit<UnitMatch, 'scope'> = {
     kind: 'match',
     mode: 'strict',
     object,
@@ -126,65 +127,70 @@ describe('in a matched unit', () => {
     choices: new Map(),
     compared: 2,
   };
+  const matchedWith = (kernel: FakeKernel, target = 'vmlinux'): UnitMatch => ({
+    ...unit,
+    target,
+    scope: scopeOf(kernel, target),
+  });
 
   it("a module's own global that it does not export has a small letter in a running kernel, and is found", () => {
     const kernel = new FakeKernel();
-    const inModule = { ...match, target: 'btrfs' };
+    const inModule = matchedWith(kernel, 'btrfs');
     kernel.define('__SCT__tp_func_x', C, 't', 'btrfs');
-    expect(globalInUnit(inModule, kernel, '__SCT__tp_func_x', false)).toBe(C);
+    expect(globalInUnit(inModule, '__SCT__tp_func_x', false)).toBe(C);
     // A static of the module, or the kernel's? The letters do not tell.
     kernel.define('__SCT__tp_func_x', A, 'T');
-    expect(() => globalInUnit(inModule, kernel, '__SCT__tp_func_x', false)).toThrow(/2 symbols named/);
+    expect(() => globalInUnit(inModule, '__SCT__tp_func_x', false)).toThrow(/2 symbols named/);
     // Exported: its own goes first.
     kernel.define('both', C, 'T', 'btrfs');
     kernel.define('both', A, 'T');
-    expect(globalInUnit(inModule, kernel, 'both', false)).toBe(C);
+    expect(globalInUnit(inModule, 'both', false)).toBe(C);
     // Built-in code is listed with its binding.
     kernel.define('local', A, 't');
-    expect(() => globalInUnit(match, kernel, 'local', false)).toThrow(MatchError);
+    expect(() => globalInUnit(matchedWith(kernel), 'local', false)).toThrow(MatchError);
   });
 
   it('a static is where its section is, whatever else has its name', () => {
     const kernel = new FakeKernel();
     kernel.define('show', B, 't');
     kernel.define('table', A, 'd');
-    expect(addressInUnit(match, kernel, 'show')).toBe(A + 1n);
-    expect(addressInUnit(match, kernel, 'table')).toBe(B + 2n);
+    expect(addressInUnit(matchedWith(kernel), 'show')).toBe(A + 1n);
+    expect(addressInUnit(matchedWith(kernel), 'table')).toBe(B + 2n);
   });
 
   it('a static in a section that no code showed goes by its name, if that is unique', () => {
     const kernel = new FakeKernel();
     kernel.define('state', B, 'b');
-    expect(addressInUnit(match, kernel, 'state')).toBe(B);
+    expect(addressInUnit(matchedWith(kernel), 'state')).toBe(B);
     kernel.define('state', A, 'b');
-    expect(() => addressInUnit(match, kernel, 'state')).toThrow(/2 symbols named state/);
+    expect(() => addressInUnit(matchedWith(kernel), 'state')).toThrow(/2 symbols named state/);
   });
 
   it('refuses a name that the unit does not define, or defines twice', () => {
     const kernel = new FakeKernel();
     kernel.define('printk', A);
-    expect(() => addressInUnit(match, kernel, 'printk')).toThrow(/fs\/a\.o: 0 symbols named printk/);
+    expect(() => addressInUnit(matchedWith(kernel), 'printk')).toThrow(/fs\/a\.o: 0 symbols named printk/);
     const twice = object.symbols.flatMap((each) => (each.name === 'show' ? [each, each] : [each]));
-    const ambiguous = { ...match, object: { ...object, symbols: twice } };
-    expect(() => addressInUnit(ambiguous, kernel, 'show')).toThrow(/fs\/a\.o: 2 symbols named show/);
+    const ambiguous = { ...matchedWith(kernel), object: { ...object, symbols: twice } };
+    expect(() => addressInUnit(ambiguous, 'show')).toThrow(/fs\/a\.o: 2 symbols named show/);
   });
 
   it('a global name is what the code showed, else the only global one', () => {
     const kernel = new FakeKernel();
     kernel.define('printk', A);
     kernel.define('panic', B);
-    expect(globalInUnit(match, kernel, 'printk', false)).toBe(0xffffffff81e00000n);
-    expect(globalInUnit(match, kernel, 'panic', false)).toBe(B);
-    expect(() => globalInUnit(match, kernel, 'absent', false)).toThrow(MatchError);
+    expect(globalInUnit(matchedWith(kernel), 'printk', false)).toBe(0xffffffff81e00000n);
+    expect(globalInUnit(matchedWith(kernel), 'panic', false)).toBe(B);
+    expect(() => globalInUnit(matchedWith(kernel), 'absent', false)).toThrow(MatchError);
   });
 
   it('a weak reference to what the kernel does not have is to address 0', () => {
     const kernel = new FakeKernel();
     kernel.define('panic', B);
-    expect(globalInUnit(match, kernel, 'absent', true)).toBe(0n);
-    expect(globalInUnit(match, kernel, 'panic', true)).toBe(B);
+    expect(globalInUnit(matchedWith(kernel), 'absent', true)).toBe(0n);
+    expect(globalInUnit(matchedWith(kernel), 'panic', true)).toBe(B);
     kernel.define('twice', A, 't');
     kernel.define('twice', B, 't');
-    expect(() => globalInUnit(match, kernel, 'twice', true)).toThrow(MatchError);
+    expect(() => globalInUnit(matchedWith(kernel), 'twice', true)).toThrow(MatchError);
   });
 });

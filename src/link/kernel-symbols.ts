@@ -8,7 +8,7 @@
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
-import { type SymbolScope, scopeOf } from '../kernel/symbol-scope.ts';
+import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { addressOf, type UnitMatch } from '../match/match-unit.ts';
 
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
@@ -70,8 +70,8 @@ function globalInScope(scope: SymbolScope, user: string, name: string): Address 
  * A symbol that a matched unit refers to by a global name. A weak reference to what the kernel does not have
  * is to address 0, as ld made it when the kernel was linked.
  */
-export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string, weak: boolean): Address {
-  const scope = scopeOf(kernel, match.target);
+export function globalInUnit(match: UnitMatch, name: string, weak: boolean): Address {
+  const { scope } = match;
   if (weak && scope.reachable(name).length === 0) return toAddress(0n);
   return match.values.get(name) ?? globalInScope(scope, match.object.path, name);
 }
@@ -80,7 +80,7 @@ export function globalInUnit(match: UnitMatch, kernel: Kernel, name: string, wea
  * A function or object of a matched unit, by its name in the unit as it was compiled plainly: its
  * section's base, plus its offset.
  */
-export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): Address {
+export function addressInUnit(match: UnitMatch, name: string): Address {
   const { object } = match;
   const found = object.symbols.filter((symbol) => symbol.name === name && typeof symbol.place === 'number');
   const [symbol] = found;
@@ -93,5 +93,5 @@ export function addressInUnit(match: UnitMatch, kernel: Kernel, name: string): A
   }
   const at = typeof symbol.place === 'number' ? addressOf(match, symbol.place, symbol.value) : undefined;
   if (at !== undefined) return at;
-  return onlyAddress(scopeOf(kernel, match.target).own(name), object.path, name);
+  return onlyAddress(match.scope.own(name), object.path, name);
 }

@@ -1,22 +1,23 @@
 import { InternalError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { UnitMatch } from '../match/match-unit.ts';
 import type { Update } from '../update/update.ts';
 import { type CoreSymbols, type LinkedModule, linkUpdate } from './link-update.ts';
+import type { MatchedUnit } from './matched-unit.ts';
 import type { UpdateObjects } from './update-objects.ts';
 
 /** Links an update whose units have been matched, in their order. Throws as `linkUpdate`. */
 export function linkMatched(
   update: Update,
   objects: UpdateObjects,
-  matches: readonly UnitMatch[],
+  matches: readonly MatchedUnit[],
   kernel: Kernel,
   core: CoreSymbols,
 ): LinkedModule {
   return linkUpdate(
     {
       id: update.id,
-      units: matches.map((match, i) => {
+      on: objects.on,
+      units: matches.map((matched, i) => {
         const replacement = objects.units[i]?.replacement;
         const unit = update.units[i];
         if (replacement === undefined || unit === undefined) {
@@ -26,7 +27,7 @@ export function linkMatched(
           );
         }
         const { functions, hooks, references } = unit;
-        return { match, replacement, functions, hooks, references };
+        return { ...matched, replacement, functions, hooks, references };
       }),
       stub: objects.stub,
       moduleLayoutCrc: update.kernel.moduleLayoutCrc,

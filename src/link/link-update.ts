@@ -8,13 +8,16 @@ import { STB_GLOBAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { scopeOf, VMLINUX } from '../kernel/symbol-scope.ts';
+import { updateScope, VMLINUX } from '../kernel/symbol-scope.ts';
 import type { HookKind } from '../kernel/tables/hooks.ts';
 import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
+import { updateModule } from '../update/update-id.ts';
 import { freezeBranches } from './frozen-branches.ts';
-import { addressInUnit, anyAddress, globalInUnit, uniqueAddress } from './kernel-symbols.ts';
+import { addressInUnit, anyAddress, globalInUnit } from './kernel-symbols.ts';
+import { keyState } from './key-state.ts';
 import { type LinkedSymbol, type LinkObject, linkModule } from './link-module.ts';
+import type { MatchedUnit } from './matched-unit.ts';
 import { nameModule } from './module-stub.ts';
 import { checkLayout, checkSite, oldRanges, refusePatched } from './old-code.ts';
 import { type Trampoline, updateTables } from './update-tables.ts';
@@ -22,8 +25,10 @@ import { type Trampoline, updateTables } from './update-tables.ts';
 export interface ReplacedFunction {
   /** Name of the replacement in the replacement object. */
   readonly name: string;
-  /** Name of the old function in the unit. */
+  /** Name of the old function in the unit, or in the owner's replacement object. */
   readonly preName: string;
+  /** The update below whose code is replaced. */
+  readonly owner?: string | undefined;
   readonly site: { readonly offset: number; readonly size: number };
 }
 
@@ -31,12 +36,13 @@ export interface UnitReference {
   readonly symbol: string;
   readonly scope: 'unit' | 'global';
   readonly preName: string;
+  /** The update below that brought it. */
+  readonly owner?: string | undefined;
   /** The kernel need not have it: `if (optional_function) optional_function()`. */
   readonly weak: boolean;
 }
 
-export interface UnitToLink {
-  readonly match: UnitMatch;
+export interface UnitToLink extends MatchedUnit {
   readonly replacement: ObjectFile;
   readonly functions: readonly ReplacedFunction[];
   /** New functions for the core to call. */
@@ -46,6 +52,8 @@ export interface UnitToLink {
 
 export interface UpdateToLink {
   readonly id: string;
+  /** IDs of the updates below. */
+  readonly on: readonly string[];
   readonly units: readonly UnitToLink[];
   readonly stub: ObjectFile;
   readonly moduleLayoutCrc: number | undefined;
@@ -62,21 +70,29 @@ export interface LinkedModule {
 }
 
 /** A weak function that a strong one overrides lies in the kernel without a name, and nobody calls it. */
-function checkNamed(unit: UnitToLink, kernel: Kernel, name: string, start: Address): void {
-  const own = scopeOf(kernel, unit.match.target).own(name);
-  if (own.some(({ address }) => address === start)) return;
-  throw new RefusedError('refused', `${unit.match.object.path}: kallsyms has no ${name} at ${hex(start)}`, {
+function checkNamed({ object, scope }: UnitMatch, name: string, start: Address): void {
+  if (scope.own(name).some(({ address }) => address === start)) return;
+  throw new RefusedError('refused', `${object.path}: kallsyms has no ${name} at ${hex(start)}`, {
     hint: 'another function of this name overrides it: a patch to this one would have no effect',
   });
 }
 
-function trampolinesOf(unit: UnitToLink, number: number, kernel: Kernel): readonly Trampoline[] {
-  return unit.functions.map(({ name, preName, site }) => {
-    const ranges = oldRanges(unit.match, preName);
+/** The match in which a function or object of this owner is found: of the unit itself, or of what an update below brought. */
+function matchOf({ match, below }: UnitToLink, owner: string | undefined): UnitMatch {
+  const found = owner === undefined ? match : below.get(owner);
+  if (found === undefined)
+    throw new InternalError('unexpected', `${match.object.path}: ${owner} is not matched`);
+  return found;
+}
+
+function trampolinesOf(unit: UnitToLink, number: number): readonly Trampoline[] {
+  return unit.functions.map(({ name, preName, owner, site }) => {
+    const match = matchOf(unit, owner);
+    const ranges = oldRanges(match, preName);
     const [first] = ranges;
-    if (first !== undefined) checkNamed(unit, kernel, preName, first.start);
-    refusePatched(unit.match, preName, ranges);
-    checkLayout(unit.match, preName, site.offset + site.size);
+    if (first !== undefined) checkNamed(match, preName, first.start);
+    refusePatched(match, preName, ranges);
+    checkLayout(match, preName, site.offset + site.size);
     if (first !== undefined) checkSite(preName, first, site.offset, site.size);
     return {
       name: preName,
@@ -88,25 +104,19 @@ function trampolinesOf(unit: UnitToLink, number: number, kernel: Kernel): readon
   });
 }
 
-/** Reads keys of jump labels in live memory; bounds are the kernel's own (vmlinux.lds.h, RO_AFTER_INIT_DATA). */
+/** Keys of jump labels as the unit's references resolve. */
 function keyReader(
   kernel: Kernel,
   object: ObjectFile,
   resolve: (name: string) => Address | LinkedSymbol,
 ): Parameters<typeof freezeBranches>[1] {
-  const start = uniqueAddress(kernel, object.path, '__start_ro_after_init');
-  const end = uniqueAddress(kernel, object.path, '__end_ro_after_init');
   return {
+    ...keyState(kernel, object.path),
     addressOf: (key: JumpLabelPlace['key']): Address | undefined => {
       const symbol = object.symbols[key.symbol];
       if (symbol?.place !== 'undefined') return undefined;
       const found = resolve(symbol.name);
       return typeof found === 'bigint' ? addressAt(found, key.addend) : undefined;
-    },
-    isReadOnly: (key) => key >= start && key < end,
-    isEnabled: (key) => {
-      const bytes = kernel.read(key, 4);
-      return new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true) > 0;
     },
   };
 }
@@ -126,8 +136,29 @@ function broughtBy(units: readonly UnitToLink[], user: UnitToLink, name: string)
   return undefined;
 }
 
+function global(symbol: string): UnitReference {
+  return { symbol, scope: 'global', preName: symbol, weak: false };
+}
+
+/** What an update below brought under a global name for other units than this one is found by that name. */
+function addressOf(
+  unit: UnitToLink,
+  on: readonly string[],
+  kernel: Kernel,
+  { scope, preName, owner, weak }: UnitReference,
+): Address {
+  if (scope === 'unit' || owner !== undefined) return addressInUnit(matchOf(unit, owner), preName);
+  const modules = on.map(updateModule);
+  const brought =
+    unit.match.scope.reachable(preName).length > 0
+      ? []
+      : modules.flatMap((module) => updateScope(kernel, module, [], unit.match.scope).own(preName));
+  const [only, second] = brought;
+  return only === undefined || second !== undefined ? globalInUnit(unit.match, preName, weak) : only.address;
+}
+
 function unitObject(
-  units: readonly UnitToLink[],
+  { units, on }: UpdateToLink,
   unit: UnitToLink,
   kernel: Kernel,
   bound: Set<Address>,
@@ -137,10 +168,7 @@ function unitObject(
     const reference = references.get(name);
     const brought = reference?.scope === 'unit' ? undefined : broughtBy(units, unit, name);
     if (brought !== undefined) return brought;
-    const address =
-      reference?.scope === 'unit'
-        ? addressInUnit(unit.match, kernel, reference.preName)
-        : globalInUnit(unit.match, kernel, reference?.preName ?? name, reference?.weak ?? false);
+    const address = addressOf(unit, on, kernel, reference ?? global(name));
     bound.add(address);
     return address;
   };
@@ -179,8 +207,8 @@ export type CoreSymbols = (name: string) => Address | undefined;
 
 export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreSymbols): LinkedModule {
   const bound = new Set<Address>();
-  const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i, kernel));
-  const name = `ksplice_${update.id}`;
+  const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i));
+  const name = updateModule(update.id);
   const stub = nameModule(update.stub, name, update.moduleLayoutCrc);
   const hooks = update.units.flatMap((unit, i) =>
     unit.hooks.map((hook) => ({ ...hook, function: `${i}:${hook.name}` })),
@@ -188,7 +216,7 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreS
   const tables = updateTables(update.id, { trampolines, hooks, resident: update.resident });
   const own = [stub, tables];
   const first = update.units.length;
-  const units = update.units.map((unit) => unitObject(update.units, unit, kernel, bound));
+  const units = update.units.map((unit) => unitObject(update, unit, kernel, bound));
   const objects: readonly LinkObject[] = [
     ...units,
     {

@@ -5,18 +5,25 @@ import { readObject } from '../elf/read-object.ts';
 import type { MatchMode } from '../match/match-unit.ts';
 import { namesToLookUp } from '../match/text-sections.ts';
 import type { Update } from '../update/update.ts';
+import { updateModule } from '../update/update-id.ts';
 import { namesToLink } from './link-update.ts';
+
+export interface ObjectsOfUnit {
+  readonly path: string;
+  /** `vmlinux`, or the module that the unit is part of. */
+  readonly target: string;
+  readonly pre: ObjectFile;
+  readonly replacement: ObjectFile;
+  /** Replacement objects of updates below, from the lowest up. */
+  readonly on: readonly { readonly id: string; readonly replacement: ObjectFile }[];
+}
 
 export interface UpdateObjects {
   /** How the pre objects are matched. */
   readonly matching: MatchMode;
-  readonly units: readonly {
-    readonly path: string;
-    /** `vmlinux`, or the module that the unit is part of. */
-    readonly target: string;
-    readonly pre: ObjectFile;
-    readonly replacement: ObjectFile;
-  }[];
+  readonly units: readonly ObjectsOfUnit[];
+  /** IDs of the updates below, from the lowest up. */
+  readonly on: readonly string[];
   /** Names that the linked core refers to. */
   readonly coreNames: readonly string[];
   readonly stub: ObjectFile;
@@ -26,20 +33,32 @@ export interface UpdateObjects {
 export function readObjects(update: Update): UpdateObjects {
   return {
     matching: update.matching,
-    units: update.units.map(({ path, target, pre, replacement }) => ({
+    on: update.on.map(({ id }) => id),
+    units: update.units.map(({ path, target, pre, replacement, on }) => ({
       path,
       target,
       pre: readObject(pre, path),
       replacement: readObject(replacement, `${path} (replacement)`),
+      on: on.map(({ id, replacement: code }) => ({ id, replacement: readObject(code, `${path} of ${id}`) })),
     })),
     coreNames: undefinedNames(update.core, 'core.ko'),
     stub: readObject(update.stub, 'stub.o'),
   };
 }
 
+/** What they may be called in the modules of updates below. */
+function namesBelow(names: readonly string[], on: readonly string[]): readonly string[] {
+  return on.flatMap((id) => names.map((name) => `${name}.${updateModule(id)}`));
+}
+
 /** Every name that matching and linking the update will look up, so that kallsyms is scanned once. */
 export function namesOf(objects: UpdateObjects): readonly string[] {
   const pre = objects.units.map((unit) => unit.pre);
   const replacements = objects.units.map((unit) => unit.replacement);
-  return [...pre.flatMap(namesToLookUp), ...namesToLink(replacements, objects.stub), ...objects.coreNames];
+  const below = objects.units.flatMap(({ on }) => on.map(({ replacement }) => replacement));
+  const names = [
+    ...[...pre, ...below].flatMap(namesToLookUp),
+    ...namesToLink([...replacements, ...below], objects.stub),
+  ];
+  return [...names, ...namesBelow(names, objects.on), ...objects.coreNames];
 }

@@ -8,10 +8,12 @@
 import { MatchError, RefusedError } from '../diagnostics/error.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { linkMatched } from '../link/link-matched.ts';
+import type { MatchedUnit } from '../link/matched-unit.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
-import type { MatchMode, UnitMatch } from '../match/match-unit.ts';
+import type { MatchMode } from '../match/match-unit.ts';
 import { identityDifference } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
+import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
 import type { LiveContext } from './context.ts';
 import { ensureCore, releaseCore } from './core-module.ts';
@@ -38,6 +40,7 @@ import { matchUpdate } from './match-update.ts';
 import { pinOwners, pinTargets } from './pin-owners.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { runningIdentity } from './running-identity.ts';
+import { requireBelow } from './updates-below.ts';
 
 /** The passes by name, in order: the list of docs/safety.md. */
 export const applyPasses = [
@@ -112,7 +115,7 @@ class Application {
       });
     }
     if (stage === 'applied') return 'applied';
-    if (stage === 'reversed' && isModuleLoaded(`ksplice_${id}`)) return 'resident';
+    if (stage === 'reversed' && isModuleLoaded(updateModule(id))) return 'resident';
     await removeUpdate(id);
     return 'leftovers';
   }
@@ -131,7 +134,8 @@ class Application {
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
   }
 
-  #result(recovered: ApplyResult['recovered'], matches: readonly UnitMatch[]): ApplyResult {
+  #result(recovered: ApplyResult['recovered'], matched: readonly MatchedUnit[]): ApplyResult {
+    const matches = matched.flatMap(({ match, below }) => [match, ...below.values()]);
     const explained: Record<string, number> = {};
     for (const match of matches) {
       for (const [what, count] of match.explained) explained[what] = (explained[what] ?? 0) + count;
@@ -153,6 +157,7 @@ class Application {
     // Kept before anything is touched: whoever finds an entry in the core must know what it is.
     const found = await this.#recover();
     if (found === 'applied') return this.#result('applied', []);
+    requireBelow(this.#update);
     if (found === 'resident') {
       this.#pass('switch');
       this.#switchOn();
@@ -171,7 +176,7 @@ class Application {
     }
   }
 
-  async #fromCoreToSwitch(): Promise<readonly UnitMatch[]> {
+  async #fromCoreToSwitch(): Promise<readonly MatchedUnit[]> {
     const difference = identityDifference(this.#update.kernel, runningIdentity(), 'is running');
     if (difference !== undefined) await this.#refuseOtherKernel(difference);
     refuseLivepatched(this.#update);
@@ -182,7 +187,7 @@ class Application {
     this.#pass('create');
     const errno = control(`create ${this.#id}`);
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
-    // Modules that are to be updated: from here on they stay, so what matching finds stays true.
+    // Modules that are to be updated, those of updates below among them: from here on they stay, so what matching finds stays true.
     pinTargets(this.#id, this.#objects, this.#kernel);
 
     // Every byte of the units equal or explained, or we stop here.
@@ -213,7 +218,7 @@ class Application {
 export async function removeUpdate(id: string): Promise<void> {
   if (hasEntry(id)) {
     if (stageOf(id) === 'applied') return;
-    await unloadModule(`ksplice_${id}`);
+    await unloadModule(updateModule(id));
     control(`forget ${id}`);
   }
   if (!hasEntry(id)) removeRecord(id);

@@ -3,9 +3,9 @@
  */
 import { MatchError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
+import { type MatchedUnit, matchWithBelow } from '../link/matched-unit.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { modeOptions } from '../match/match-mode.ts';
-import { matchUnit, type UnitMatch } from '../match/match-unit.ts';
 import { codeOf } from '../match/mismatch.ts';
 import { reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
@@ -17,14 +17,16 @@ export async function matchUpdate(
   objects: UpdateObjects,
   kernel: Kernel,
   context: LiveContext,
-): Promise<readonly UnitMatch[]> {
-  const matches: UnitMatch[] = [];
+): Promise<readonly MatchedUnit[]> {
+  const matches: MatchedUnit[] = [];
   const tables = new RunTables(kernel);
   const mode = await modeOptions(objects.matching);
-  for (const { path, target, pre } of objects.units) {
+  for (const unit of objects.units) {
+    const { path } = unit;
     context.onStep(`match ${path}`);
-    const result = matchUnit(pre, kernel, { ...mode, tables, target, patches: () => textPatches(kernel) });
-    if (result.kind === 'match') {
+    const options = { ...mode, tables, patches: () => textPatches(kernel) };
+    const result = matchWithBelow(unit, objects.on, kernel, options);
+    if ('match' in result) {
       matches.push(result);
       continue;
     }

@@ -10,6 +10,7 @@ import type { Address } from '../kernel/address.ts';
 import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
+import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
 import { control } from './core-sysfs.ts';
 import { targetNotLoaded } from './target-not-loaded.ts';
@@ -21,11 +22,13 @@ function ownersOf(addresses: readonly Address[], modules: readonly LoadedModule[
 }
 
 /**
- * Keeps the modules that the update is for. The kernel's symbols are read again after that: a module may have
+ * Keeps the modules that the update is for, and those of the updates that it is on top of: the core knows by that which
+ * these are. The kernel's symbols are read again after that: a module may have
  * been unloaded and loaded again since they were.
  */
 export function pinTargets(id: string, objects: UpdateObjects, kernel: Kernel): void {
-  const targets = new Set(objects.units.map(({ target }) => target).filter((target) => target !== VMLINUX));
+  const modules = objects.units.map(({ target }) => target).filter((target) => target !== VMLINUX);
+  const targets = new Set([...modules, ...objects.on.map(updateModule)]);
   for (const target of targets) {
     const errno = control(`pin ${id} ${target}`);
     if (errno === 'ENOENT') throw targetNotLoaded(id, target);

@@ -7,9 +7,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
-import { type Kernel, type LoadedModule, readIfMapped } from '../kernel/kernel.ts';
+import { type Kernel, type KernelSymbol, type LoadedModule, readIfMapped } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { TextPatch } from '../match/text-patch.ts';
+import { updateModule } from '../update/update-id.ts';
 import { isNopSequence } from '../x86/nops.ts';
 import { hasEntry, isCoreLoaded, listEntries, stageOf } from './core-sysfs.ts';
 import { readRecord } from './journal.ts';
@@ -82,13 +83,25 @@ function siteOf(
   return bytes !== undefined && goesInto(module, jumpTarget(bytes, at)) ? at : undefined;
 }
 
+/** Where a function is that an update replaced: in its target, or in the module of an update below. */
+function oldFunctions(
+  kernel: Kernel,
+  target: string,
+  name: string,
+  owner: string | undefined,
+): readonly KernelSymbol[] {
+  if (owner === undefined) return kernel.named(name, target === VMLINUX ? undefined : target);
+  const module = updateModule(owner);
+  return kernel.named(`${name}.${module}`, module);
+}
+
 function jumpsOf(id: string, kernel: Kernel): readonly TextPatch[] {
-  const module = kernel.modules().find(({ name }) => name === `ksplice_${id}`);
+  const module = kernel.modules().find(({ name }) => name === updateModule(id));
   const units = readRecord(id)?.manifest.units ?? [];
   if (module === undefined) return [];
   return units.flatMap(({ target, functions }) =>
-    functions.flatMap(({ preName, site }) =>
-      kernel.named(preName, target === VMLINUX ? undefined : target).flatMap(({ address }): TextPatch[] => {
+    functions.flatMap(({ preName, owner, site }) =>
+      oldFunctions(kernel, target, preName, owner).flatMap(({ address }): TextPatch[] => {
         const at = siteOf(kernel, module, address, site);
         if (at === undefined) return [];
         const isLegal = (bytes: Uint8Array): boolean =>

@@ -8,12 +8,13 @@ import type { LiveContext } from './context.ts';
 import { changeStage, hasEntry, type SwitchTiming, setDebug, stageOf, timingOf } from './core-sysfs.ts';
 import { note, readRecord } from './journal.ts';
 import { kprobesIn } from './text-patches.ts';
+import { isHeldByOthers, refuseUnderOthers } from './updates-below.ts';
 
 export interface UndoResult {
   readonly id: string;
   readonly functions: readonly string[];
   readonly timing: SwitchTiming;
-  /** The module stays loaded: an address of something new in it may have been kept. */
+  /** The module stays loaded: an address of something new in it may have been kept, or one that is on top of it stays. */
   readonly resident: boolean;
 }
 
@@ -26,6 +27,7 @@ function unknownUpdate(id: string): UsageError {
 /** Reverses one update. The caller holds the lock. */
 export async function undoUpdate(id: string, context: LiveContext): Promise<UndoResult> {
   if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id) || stageOf(id) !== 'applied') throw unknownUpdate(id);
+  refuseUnderOthers(id);
   const manifest = readRecord(id)?.manifest;
   const units = manifest?.units ?? [];
   if (context.debug) setDebug(id);
@@ -42,7 +44,7 @@ export async function undoUpdate(id: string, context: LiveContext): Promise<Undo
   }
   note(id, 'undone');
   const timing = timingOf(id);
-  const resident = units.some((unit) => unit.escapes.escapes);
+  const resident = units.some((unit) => unit.escapes.escapes) || isHeldByOthers(id);
   if (!resident) {
     context.onStep('unload');
     await removeUpdate(id);

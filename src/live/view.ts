@@ -26,6 +26,8 @@ export interface UpdateView {
   readonly appliedAt: string | null;
   readonly functions: readonly string[];
   readonly units: readonly string[];
+  /** IDs of the updates that it is on top of, from the lowest up. */
+  readonly on: readonly string[];
   readonly abortCause: string;
   readonly conflicts: readonly Conflict[];
   /** Functions that a livepatch loaded later has taken over. */
@@ -46,6 +48,7 @@ function viewOf(id: string): UpdateView {
     appliedAt: stage === 'applied' ? (lastEvent(id, 'done')?.toISOString() ?? null) : null,
     functions,
     units: units.map((unit) => unit.path),
+    on: (record?.manifest.on ?? []).map((below) => below.id),
     abortCause: abortCauseOf(id),
     conflicts: conflictsOf(id),
     shadowed: units.flatMap(({ target, functions: replaced }) =>

@@ -12,7 +12,7 @@
 import type { ObjectFile, Section, SectionIndex } from '../elf/model.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { scopeOf, VMLINUX } from '../kernel/symbol-scope.ts';
+import { type SymbolScope, scopeOf, VMLINUX } from '../kernel/symbol-scope.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
 import type { Decoder } from '../x86/decoder.ts';
 import { BootChoices } from './boot-choices.ts';
@@ -54,6 +54,8 @@ export interface UnitMatch {
   readonly object: ObjectFile;
   /** `vmlinux`, or the module that the unit is part of. */
   readonly target: string;
+  /** What the names in it may mean. */
+  readonly scope: SymbolScope;
   readonly text: ReadonlyMap<SectionIndex, MatchedText>;
   /** What others had written to the kernel's text when it was matched. */
   readonly patches: readonly TextPatch[];
@@ -75,6 +77,8 @@ export interface MatchOptions {
   readonly tables?: RunTables;
   /** `vmlinux`, or the loaded module that the unit is part of. */
   readonly target?: string;
+  /** What its names may mean, where the target's names are others than the unit's. */
+  readonly scope?: SymbolScope;
   /** Who else has written to the kernel's text. */
   readonly patches?: TextPatches;
   /** For the tolerant mode; strict without. */
@@ -95,7 +99,7 @@ export function addressOf(
 
 function contextOf(object: ObjectFile, kernel: Kernel, options: MatchOptions): UnitContext {
   const { target = VMLINUX, patches = noPatches, tolerant } = options;
-  const scope = scopeOf(kernel, target);
+  const { scope = scopeOf(kernel, target) } = options;
   const live = new LiveValues(kernel, scope);
   const laidOutAnew = tolerant === undefined ? [] : matchedSections(object, target);
   let patched: readonly TextPatch[] | undefined;
@@ -231,6 +235,7 @@ export function matchUnit(
     mode: tolerant === undefined ? 'strict' : 'tolerant',
     object,
     target,
+    scope: context.scope,
     text: code.text,
     patches: patches(),
     bases: learned.bases,

@@ -13,4 +13,6 @@ export const LIMITS = {
   units: 4096,
   /** Vulnerabilities that one update names; a release of a distribution has fixed 1,000. */
   cves: 4096,
+  /** Updates that one is made on top of. */
+  updatesBelow: 64,
 } as const;

@@ -49,6 +49,8 @@ const memberSchema = v.strictObject({
   sha256: digest,
 });
 
+const updateId = v.pipe(v.string(), v.check(isUpdateId, '1 to 32 of a-z, 0-9 and _'));
+
 const kernelSchema = v.strictObject({
   release: name(64),
   version: v.nullable(name(128)),
@@ -63,8 +65,10 @@ const kernelSchema = v.strictObject({
 const functionSchema = v.strictObject({
   /** Its replacement, in the replacement object. */
   name: symbol,
-  /** The old function, in the pre object. */
+  /** The old function, in the pre object; or, with an owner, in its replacement object. */
   preName: symbol,
+  /** The update below whose code is replaced. */
+  owner: v.exactOptional(updateId),
   /** Where the jump goes: bytes from the start of the old function, and bytes of whole instructions. */
   site: v.strictObject({
     offset: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(64)),
@@ -80,6 +84,8 @@ const referenceSchema = v.strictObject({
   /** `unit`: a static of this unit, to be found in the unit; `global`: by name anywhere. */
   scope: v.picklist(['unit', 'global']),
   preName: symbol,
+  /** The update below that brought it; `preName` is its name in that one's replacement object. */
+  owner: v.exactOptional(updateId),
   kind: v.picklist(['function', 'object', 'unknown']),
   weak: v.boolean(),
   /** Where it lies in the sectioned build of the unit, if the unit defines it. */
@@ -92,6 +98,10 @@ const unitSchema = v.strictObject({
   target: name(64),
   pre: memberSchema,
   replacement: memberSchema,
+  /** Replacement code that updates below have for this unit, from the lowest up; left out rather than empty. */
+  on: v.exactOptional(
+    v.pipe(v.array(v.strictObject({ id: updateId, replacement: memberSchema })), v.minLength(1)),
+  ),
   functions: v.array(functionSchema),
   newFunctions: v.array(symbol),
   /** New functions that the core calls when the update is applied or undone; left out rather than empty. */
@@ -102,9 +112,9 @@ const unitSchema = v.strictObject({
   escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(line(1024)) }),
 });
 
-const manifestSchema = v.strictObject({
+const manifestFields = v.strictObject({
   format: v.literal(1),
-  id: v.pipe(v.string(), v.check(isUpdateId, '1 to 32 of a-z, 0-9 and _')),
+  id: updateId,
   description: line(1024),
   /** What it fixes, where its author says so; left out rather than empty. */
   cves: v.exactOptional(
@@ -113,6 +123,15 @@ const manifestSchema = v.strictObject({
       v.minLength(1),
       v.maxLength(LIMITS.cves),
       v.check((ids) => areCveIdsNormal(ids), 'CVE numbers in rising order, each once'),
+    ),
+  ),
+  /** The updates that it is made on top of, from the lowest up, by the SHA-256 of their manifests. */
+  on: v.exactOptional(
+    v.pipe(
+      v.array(v.strictObject({ id: updateId, digest })),
+      v.minLength(1),
+      v.maxLength(LIMITS.updatesBelow),
+      v.check((below) => new Set(below.map(({ id }) => id)).size === below.length, 'each update once'),
     ),
   ),
   /** How the pre objects are matched, where not strictly. */
@@ -135,10 +154,32 @@ const manifestSchema = v.strictObject({
   createdBy: name(128),
 });
 
+/** Owners are updates that have replacement code for the unit, and these are updates that it is made on top of. */
+function areOwnersBelow({ id, on = [], units }: v.InferOutput<typeof manifestFields>): boolean {
+  const order = new Map(on.map((below, index) => [below.id, index]));
+  return (
+    !order.has(id) &&
+    units.every(({ on: parts = [], functions, references }) => {
+      const places = parts.map((part) => order.get(part.id) ?? -1);
+      const rises = places.every((place, index) => place > (places[index - 1] ?? -1));
+      const owners = [...functions, ...references].flatMap(({ owner }) =>
+        owner === undefined ? [] : [owner],
+      );
+      return rises && owners.every((owner) => parts.some((part) => part.id === owner));
+    })
+  );
+}
+
+const manifestSchema = v.pipe(
+  manifestFields,
+  v.check(areOwnersBelow, 'units whose owners are among the updates below, in their order'),
+);
+
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestKernel = v.InferOutput<typeof kernelSchema>;
 export type ManifestUnit = v.InferOutput<typeof unitSchema>;
 export type ManifestHook = NonNullable<ManifestUnit['hooks']>[number];
+export type ManifestCodeBelow = NonNullable<ManifestUnit['on']>[number];
 export type ManifestFunction = v.InferOutput<typeof functionSchema>;
 export type ManifestReference = v.InferOutput<typeof referenceSchema>;
 export type ManifestMember = v.InferOutput<typeof memberSchema>;

@@ -24,6 +24,11 @@ export function replacementMember(unit: number): string {
   return `units/${unit}/replacement.o`;
 }
 
+/** The replacement code that an update below has for a unit; `below`: its number in the unit's list. */
+export function belowMember(unit: number, below: number): string {
+  return `units/${unit}/on/${below}.o`;
+}
+
 const FIXED: ReadonlySet<string> = new Set([
   MANIFEST_MEMBER,
   DIGEST_MEMBER,
@@ -34,14 +39,24 @@ const FIXED: ReadonlySet<string> = new Set([
 
 /** Could this be a member of some update file? Whether of this one, the manifest says. */
 export function isMemberName(name: string): boolean {
-  return FIXED.has(name) || /^units\/(?:0|[1-9][0-9]{0,3})\/(?:pre|replacement)\.o$/.test(name);
+  return (
+    FIXED.has(name) ||
+    /^units\/(?:0|[1-9][0-9]{0,3})\/(?:pre|replacement|on\/(?:0|[1-9][0-9]?))\.o$/.test(name)
+  );
 }
 
-/** Every member of an update with so many units, in order. */
-export function memberNames(units: number): readonly string[] {
-  const names = [MANIFEST_MEMBER, DIGEST_MEMBER, PATCH_MEMBER, CORE_MEMBER, STUB_MEMBER];
-  for (let unit = 0; unit < units; unit += 1) {
-    names.push(preMember(unit), replacementMember(unit));
-  }
-  return names;
+/** Every member of an update, in order; for each unit the number of updates below that have code for it. */
+export function memberNames(units: readonly number[]): readonly string[] {
+  return [
+    MANIFEST_MEMBER,
+    DIGEST_MEMBER,
+    PATCH_MEMBER,
+    CORE_MEMBER,
+    STUB_MEMBER,
+    ...units.flatMap((below, unit) => [
+      preMember(unit),
+      replacementMember(unit),
+      ...Array.from({ length: below }, (_, number) => belowMember(unit, number)),
+    ]),
+  ];
 }

@@ -11,6 +11,7 @@ import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
 import { type Manifest, type ManifestMember, parseManifest } from './manifest.ts';
 import {
+  belowMember,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -46,6 +47,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
     id: manifest.id,
     description: manifest.description,
     cves: manifest.cves ?? [],
+    on: manifest.on ?? [],
     matching: manifest.matching ?? 'strict',
     kernel: manifest.kernel,
     coreInterface: manifest.coreInterface,
@@ -55,6 +57,10 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
       hooks: unit.hooks ?? [],
       pre: object(unit.pre, preMember(index)),
       replacement: object(unit.replacement, replacementMember(index)),
+      on: (unit.on ?? []).map(({ id, replacement }, below) => ({
+        id,
+        replacement: object(replacement, belowMember(index, below)),
+      })),
     })),
     core: object(manifest.core, CORE_MEMBER),
     stub: object(manifest.stub, STUB_MEMBER),
@@ -124,7 +130,7 @@ function checkDigestLine(manifest: Uint8Array, found: Uint8Array, file: string):
 
 /** Exactly the members that the manifest stands for, in their order. */
 function checkMemberNames(members: readonly TarMember[], manifest: Manifest, file: string): void {
-  const expected = memberNames(manifest.units.length);
+  const expected = memberNames(manifest.units.map(({ on = [] }) => on.length));
   const length = Math.max(members.length, expected.length);
   for (let index = 0; index < length; index += 1) {
     const found = members[index]?.name ?? 'no member';

@@ -7,6 +7,11 @@ import { UsageError } from '../diagnostics/error.ts';
 /** Names that /sys/kernel/ksplice uses itself. */
 const TAKEN: ReadonlySet<string> = new Set(['control', 'interface']);
 
+/** The module of an update. */
+export function updateModule(id: string): string {
+  return `ksplice_${id}`;
+}
+
 /** May an update have this name? */
 export function isUpdateId(id: string): boolean {
   return /^[a-z0-9_]{1,32}$/.test(id) && !TAKEN.has(id);

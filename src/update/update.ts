@@ -8,13 +8,29 @@ export interface UpdatePatch {
 }
 
 /** One object file that the patch changes: what the manifest says of it, and its two objects. */
-export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement' | 'hooks'>> {
+export interface UpdateUnit extends Readonly<Omit<ManifestUnit, 'pre' | 'replacement' | 'hooks' | 'on'>> {
   /** Functions for the core to call, maybe none. */
   readonly hooks: readonly ManifestHook[];
   /** ELF object: the whole unit before the patch, compiled as `matching` says. */
   readonly pre: Uint8Array;
   /** ELF object: the replacement code. */
   readonly replacement: Uint8Array;
+  /** What updates below have for this unit, from the lowest up: their replacement objects. */
+  readonly on: readonly CodeBelow[];
+}
+
+/** Replacement code of an update below, as its own file has it. */
+export interface CodeBelow {
+  readonly id: string;
+  /** ELF object. */
+  readonly replacement: Uint8Array;
+}
+
+/** An update that another one is made on top of. */
+export interface UpdateBelow {
+  readonly id: string;
+  /** See `Update.digest`. */
+  readonly digest: string;
 }
 
 /** Everything that goes into an update file. */
@@ -23,6 +39,8 @@ export interface UpdateContents {
   readonly description: string;
   /** CVE numbers of what it fixes: rising, each once, maybe none. */
   readonly cves: readonly string[];
+  /** The updates that it is made on top of, from the lowest up, maybe none. */
+  readonly on: readonly UpdateBelow[];
   /**
    * What the pre objects are: compiled plainly, to be matched byte for byte; or with a section for each function and
    * object, to be matched where the kernel is laid out in another way.

@@ -1,7 +1,8 @@
 import { InternalError } from '../diagnostics/error.ts';
 import { LIMITS } from './limits.ts';
-import { encodeManifest, type Manifest, type ManifestMember } from './manifest.ts';
+import { encodeManifest, type Manifest, type ManifestCodeBelow, type ManifestMember } from './manifest.ts';
 import {
+  belowMember,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -12,7 +13,7 @@ import {
 } from './member-names.ts';
 import { sha256 } from './sha256.ts';
 import { packMembers } from './tar-members.ts';
-import type { UpdateContents } from './update.ts';
+import type { CodeBelow, UpdateContents } from './update.ts';
 
 interface Member {
   readonly name: string;
@@ -32,9 +33,10 @@ export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array>
     { name: PATCH_MEMBER, bytes: Buffer.concat(contents.patches.map(({ bytes }) => bytes)) },
     { name: CORE_MEMBER, bytes: contents.core },
     { name: STUB_MEMBER, bytes: contents.stub },
-    ...contents.units.flatMap(({ pre, replacement }, index) => [
+    ...contents.units.flatMap(({ pre, replacement, on }, index) => [
       { name: preMember(index), bytes: pre },
       { name: replacementMember(index), bytes: replacement },
+      ...on.map((below, number) => ({ name: belowMember(index, number), bytes: below.replacement })),
     ]),
   ];
   const bytes = await packMembers(members);
@@ -58,20 +60,26 @@ function describe(contents: UpdateContents): Manifest {
     id: contents.id,
     description: contents.description,
     ...(contents.cves.length === 0 ? {} : { cves: [...contents.cves] }),
+    ...(contents.on.length === 0 ? {} : { on: contents.on.map(({ id, digest }) => ({ id, digest })) }),
     ...(contents.matching === 'strict' ? {} : { matching: contents.matching }),
     kernel: contents.kernel,
     coreInterface: contents.coreInterface,
     patches: contents.patches.map(({ name, bytes }) => ({ name, size: bytes.length, sha256: sha256(bytes) })),
-    units: contents.units.map(({ pre, replacement, hooks, ...unit }, index) => ({
+    units: contents.units.map(({ pre, replacement, hooks, on, ...unit }, index) => ({
       ...unit,
       ...(hooks.length === 0 ? {} : { hooks: [...hooks] }),
       pre: describeMember(preMember(index), pre),
       replacement: describeMember(replacementMember(index), replacement),
+      ...(on.length === 0 ? {} : { on: on.map((below, number) => describeBelow(below, index, number)) }),
     })),
     core: describeMember(CORE_MEMBER, contents.core),
     stub: describeMember(STUB_MEMBER, contents.stub),
     createdBy: contents.createdBy,
   };
+}
+
+function describeBelow({ id, replacement }: CodeBelow, unit: number, number: number): ManifestCodeBelow {
+  return { id, replacement: describeMember(belowMember(unit, number), replacement) };
 }
 
 function describeMember(file: string, bytes: Uint8Array): ManifestMember {

@@ -59,6 +59,30 @@ describe('diffUnit: what is no change', () => {
   });
 });
 
+describe('diffUnit: a variable that the patched code only reads', () => {
+  const source = (use: string): string =>
+    `int f(int x) { static int count; return use(x) + ${use}; }\nint g(int x) { return use(x); }\n`;
+  const read = '*(const volatile int *)&count';
+
+  it('is a constant to the compiler, and stays the variable of the kernel with its value', () => {
+    const pair = diffSources(source(`count++ + ${read}`), source(read));
+    const [before, after] = [pair.pre, pair.post].map(({ sections }) =>
+      sections.map(({ name }) => name).find((name) => /\bcount\b/.test(name)),
+    );
+    expect([before, after]).toEqual([
+      expect.stringMatching(/^\.bss\.count/),
+      expect.stringMatching(/^\.rodata\.count/),
+    ]);
+    expect(replacedNames(pair)).toEqual(['f']);
+    expect(pair.change).toMatchObject({ diagnostics: [], newData: [], copiedData: [], changedData: [] });
+  });
+
+  it('is refused the other way round: the constant of the kernel cannot be written', () => {
+    const pair = diffSources(source(read), source(`count++ + ${read}`));
+    expect(errorCodes(pair)).toEqual(['data_layout_changed']);
+  });
+});
+
 const coldCall = (text: string): string =>
   `void __cold note(int x); int f(int x) { if (unlikely(x < 0)) { note(x); x = use(x) + printk("${text}"); } return use(x) + 1; }`;
 

@@ -8,6 +8,7 @@ import { SHT_NOBITS } from '../../src/elf/constants.ts';
 import type { ElfSymbol, ObjectFile, Section } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import { toAddress } from '../../src/kernel/address.ts';
+import { scopeOf } from '../../src/kernel/symbol-scope.ts';
 import {
   type LinkedModule,
   linkUpdate,
@@ -138,9 +139,11 @@ function link(options: { locked?: number; changes?: Partial<UpdateToLink> } = {}
   const module = linkUpdate(
     {
       id: 'fix_1',
+      on: [],
       units: [
         {
           match,
+          below: new Map(),
           replacement: replacementObject,
           functions: [{ name: 'handle', preName: 'handle', site: { offset: 5, size: 5 } }],
           hooks: [],
@@ -336,16 +339,19 @@ describe('a unit that refers to what another unit brings', () => {
     const { bytes } = linkUpdate(
       {
         id: 'fix_1',
+        on: [],
         units: [
           {
             match: uses,
+            below: new Map(),
             replacement: userReplacement,
             functions: replaced('other'),
             hooks: [],
             references: [],
           },
           {
-            match: { ...brings, target },
+            match: { ...brings, target, scope: scopeOf(kernel, target) },
+            below: new Map(),
             replacement: replacementObject,
             functions: target === 'vmlinux' ? replaced('handle') : [],
             hooks: [],
@@ -390,9 +396,11 @@ describe('what linking refuses', () => {
       linkUpdate(
         {
           id: 'x',
+          on: [],
           units: [
             {
               match,
+              below: new Map(),
               replacement: replacementObject,
               functions: [{ name: 'handle', preName: 'handle', site: { offset: 5, size: 5 } }],
               hooks: [],

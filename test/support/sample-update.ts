@@ -19,6 +19,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
     description: 'ipv4: refuse source routes',
     matching: 'strict',
     cves: ['CVE-2026-9999', 'CVE-2026-53249'],
+    on: [],
     kernel: {
       release: '6.1.0-47-cloud-amd64',
       version: '6.1.170-3',
@@ -49,6 +50,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
           },
         ],
         newFunctions: ['may_route', 'count_routes'],
+        on: [],
         hooks: [{ kind: 'post_apply', name: 'count_routes' }],
         references: [
           {
@@ -77,6 +79,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
           },
         ],
         newFunctions: [],
+        on: [],
         hooks: [],
         references: [],
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },

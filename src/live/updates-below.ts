@@ -1,0 +1,48 @@
+/**
+ * The order of updates that are on top of one another: the lower one is applied before the upper one, and undone after it.
+ * The core keeps it (ksplice_out_of_order(), core/update.c); here it is told before anything is tried, by name.
+ */
+import { BusyError, MissingError } from '../diagnostics/error.ts';
+import type { Update } from '../update/update.ts';
+import { hasEntry, listEntries, stageOf } from './core-sysfs.ts';
+import { readRecord } from './journal.ts';
+
+/** Throws MissingError unless every update that this one is on top of is applied, and is that very one. */
+export function requireBelow({ id, on }: Pick<Update, 'id' | 'on'>): void {
+  for (const below of on) {
+    const isApplied = hasEntry(below.id) && stageOf(below.id) === 'applied';
+    if (isApplied && readRecord(below.id)?.digest === below.digest) continue;
+    const found = isApplied ? 'another update of that ID is applied' : `${below.id} is not applied`;
+    throw new MissingError('update_not_applied', `${id} is on top of ${below.id}, and ${found}`, {
+      hint: isApplied
+        ? `create ${id} again on top of the file that ${below.id} was applied from`
+        : `apply that one first, or both: ksplice apply ${below.id}.ksplice ${id}.ksplice`,
+      details: { id, below: below.id, digest: below.digest },
+    });
+  }
+}
+
+/** IDs of the updates known to the core that are on top of this one. */
+function above(id: string): readonly string[] {
+  return listEntries().filter((other) => readRecord(other)?.manifest.on?.some((below) => below.id === id));
+}
+
+/** Throws BusyError if an applied update is on top of this one. */
+export function refuseUnderOthers(id: string): void {
+  const applied = above(id).filter((other) => hasEntry(other) && stageOf(other) === 'applied');
+  if (applied.length === 0) return;
+  const names = applied.join(', ');
+  throw new BusyError(
+    'module_busy',
+    `${id}: cannot undo: ${names} is on top of it; the update is still applied`,
+    {
+      hint: `undo that first: ksplice undo ${names.replaceAll(',', '')} ${id}`,
+      details: { id, above: applied },
+    },
+  );
+}
+
+/** Whether an update that stays loaded is on top of this one, whose module must stay then, too. */
+export function isHeldByOthers(id: string): boolean {
+  return above(id).length > 0;
+}
