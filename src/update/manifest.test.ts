@@ -126,3 +126,65 @@ describe('parseManifest', () => {
     }
   });
 });
+
+describe('an update on top of others', () => {
+  const digest = 'a'.repeat(64);
+  const below = [
+    { id: 'lower', digest },
+    { id: 'upper', digest: 'b'.repeat(64) },
+  ];
+  const [unit] = sampleUpdate().units;
+  const code = (id: string): { readonly id: string; readonly replacement: Uint8Array } => ({
+    id,
+    replacement: new TextEncoder().encode(id),
+  });
+
+  /** The sample with one unit, whose first function and reference have these owners. */
+  function stacked(
+    owners: { readonly function?: string; readonly reference?: string },
+    on: readonly string[] = ['lower', 'upper'],
+  ): ReturnType<typeof sampleUpdate> {
+    if (unit === undefined) throw new Error('no unit');
+    const [replacedFunction, ...functions] = unit.functions;
+    const [reference, ...references] = unit.references;
+    if (replacedFunction === undefined || reference === undefined) throw new Error('a sample without them');
+    return sampleUpdate({
+      on: below,
+      units: [
+        {
+          ...unit,
+          on: on.map(code),
+          functions: [{ ...replacedFunction, owner: owners.function ?? 'lower' }, ...functions],
+          references: [{ ...reference, owner: owners.reference ?? 'upper' }, ...references],
+        },
+      ],
+    });
+  }
+
+  it('says which these are, and holds their code for its units', async () => {
+    const read = readUpdate(await writeUpdate(stacked({})), 'm');
+    expect(read.on).toEqual(below);
+    expect(
+      read.units[0]?.on.map(({ id, replacement }) => [id, new TextDecoder().decode(replacement)]),
+    ).toEqual([
+      ['lower', 'lower'],
+      ['upper', 'upper'],
+    ]);
+    expect(read.units[0]?.functions[0]?.owner).toBe('lower');
+    expect(read.units[0]?.references[0]?.owner).toBe('upper');
+  });
+
+  it('owns nothing by updates that it is not on top of, or that have no code for the unit', async () => {
+    const message = /units whose owners are among the updates below, in their order/;
+    await expect(writeUpdate(stacked({ function: 'stranger' }))).rejects.toThrow(message);
+    await expect(writeUpdate(stacked({}, ['lower']))).rejects.toThrow(message);
+    await expect(writeUpdate(stacked({}, ['upper', 'lower']))).rejects.toThrow(message);
+    await expect(writeUpdate(stacked({}, ['lower', 'upper', 'stranger']))).rejects.toThrow(message);
+    await expect(writeUpdate({ ...stacked({}), id: 'upper' })).rejects.toThrow(message);
+  });
+
+  it('names each update below once', async () => {
+    const twice = { ...stacked({}), on: [...below, { id: 'lower', digest }] };
+    await expect(writeUpdate(twice)).rejects.toThrow(/each update once/);
+  });
+});
