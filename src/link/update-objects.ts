@@ -2,6 +2,8 @@
 import { undefinedNames } from '../elf/bind-symbols.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
+import { importedEntryNames } from '../kernel/module-exports.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { MatchMode } from '../match/match-unit.ts';
 import { namesToLookUp } from '../match/text-sections.ts';
 import type { Update } from '../update/update.ts';
@@ -39,7 +41,11 @@ export function readObjects(update: Update): UpdateObjects {
 
 /** Every name that matching and linking the update will look up, so that kallsyms is scanned once. */
 export function namesOf(objects: UpdateObjects): readonly string[] {
-  const pre = objects.units.map((unit) => unit.pre);
   const replacements = objects.units.map((unit) => unit.replacement);
-  return [...pre.flatMap(namesToLookUp), ...namesToLink(replacements, objects.stub), ...objects.coreNames];
+  const matched = objects.units.flatMap(({ pre, target }) => namesToLookUp(pre, target));
+  // A patch may call what its module did not use before, and another module exports.
+  const imported = objects.units.flatMap(({ replacement, target }) =>
+    target === VMLINUX ? [] : importedEntryNames(replacement),
+  );
+  return [...matched, ...imported, ...namesToLink(replacements, objects.stub), ...objects.coreNames];
 }

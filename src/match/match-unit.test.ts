@@ -130,7 +130,7 @@ describe('matchUnit, a unit that is in the kernel', () => {
     const needed = ['first', 'second', 'second.cold', 'printk', 'limit', 'counter', 'state', 'pv_ops'];
     expect(needed.filter((name) => !asked.has(name))).toEqual([]);
     expect(asked.has('calls.0')).toBe(false);
-    expect(namesToLookUp(object)).toEqual(kernel.prefetched);
+    expect(namesToLookUp(object, 'vmlinux')).toEqual(kernel.prefetched);
   });
 
   it('compares neither what is gone after boot nor what only tables refer to', () => {

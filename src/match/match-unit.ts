@@ -219,7 +219,7 @@ export function matchUnit(
   options: MatchOptions = {},
 ): UnitMatch | UnitMismatch {
   const { tables = new RunTables(kernel), target = VMLINUX, tolerant } = options;
-  kernel.prefetch(namesToLookUp(object));
+  kernel.prefetch(namesToLookUp(object, target));
   const context = contextOf(object, kernel, options);
   const code = matchCode(inMatchingOrder(object, target), context);
   if ('kind' in code) return { kind: 'mismatch', mismatch: code };
