@@ -152,6 +152,10 @@ export class FakeKernel implements Kernel {
     return this.#symbols.filter((each) => each.name === name);
   }
 
+  symbols(): readonly KernelSymbol[] {
+    return this.#symbols;
+  }
+
   refresh(): void {
     // Nothing is remembered.
   }
