@@ -112,7 +112,7 @@ export async function matchEach(
       })),
     );
     const beforeLookup = performance.now();
-    kernel.prefetch(some.flatMap(({ object }) => namesToLookUp(object)));
+    kernel.prefetch(some.flatMap(({ unit, object }) => namesToLookUp(object, unit.target)));
     milliseconds += performance.now() - beforeLookup;
     for (const { unit, object } of some) {
       const { path, group, target } = unit;

@@ -42,6 +42,11 @@ function* lineEnds(text: string): Generator<readonly [start: number, end: number
   }
 }
 
+/** Every symbol, in the file's order. */
+export function* allSymbols(text: string): Generator<KernelSymbol> {
+  for (const [start, end] of lineEnds(text)) yield parseLine(text, start, end);
+}
+
 /** Whether the kernel hid the addresses from this reader. */
 export function areAddressesHidden(text: string): boolean {
   return text.startsWith('0'.repeat(ADDRESS_DIGITS)) && !/^(?!0{16})[0-9a-f]{16} [tT] /m.test(text);

@@ -43,6 +43,8 @@ export interface Kernel {
   named(name: string, module?: string): readonly KernelSymbol[];
   /** All symbols of this name, in the kernel proper and in every module. */
   everywhere(name: string): readonly KernelSymbol[];
+  /** Every symbol, in the order of kallsyms. Slow: who knows the names asks for these. */
+  symbols(): Iterable<KernelSymbol>;
   /** What a running kernel may have changed will be read again: symbols of modules, and what it made as it runs. */
   refresh(): void;
   /** For people: `ip_options_compile+0x1f`, or undefined far from any symbol. Slow. */

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { MissingError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
 import type { Address } from './address.ts';
-import { areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
+import { allSymbols, areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
 import { Kcore } from './kcore.ts';
 import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
@@ -66,6 +66,10 @@ export class RunningKernel implements Kernel, Disposable {
   everywhere(name: string): readonly KernelSymbol[] {
     this.prefetch([name]);
     return this.#found.get(name) ?? [];
+  }
+
+  symbols(): Iterable<KernelSymbol> {
+    return allSymbols(this.#text());
   }
 
   refresh(): void {

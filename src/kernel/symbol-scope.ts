@@ -3,6 +3,7 @@
  * refer to those of the kernel proper. A module may refer to what other modules export besides.
  */
 import type { Kernel, KernelSymbol } from './kernel.ts';
+import { exportedAddress } from './module-exports.ts';
 
 /** The target that is no module. */
 export const VMLINUX = 'vmlinux';
@@ -12,7 +13,7 @@ export interface SymbolScope {
   readonly target: string;
   /** Symbols that the target itself has under a name. */
   readonly own: (name: string) => readonly KernelSymbol[];
-  /** What a reference to a name may mean: own symbols first, then the kernel's, then other modules'. */
+  /** What a reference to a name may mean: own symbols first, then the kernel's, then what other modules export. */
   readonly reachable: (name: string) => readonly KernelSymbol[];
 }
 
@@ -56,7 +57,10 @@ export function scopeOf(kernel: Kernel, target: string): SymbolScope {
     reachable: (name) => {
       const others = kernel
         .everywhere(name)
-        .filter(({ module }) => module !== undefined && module !== target);
+        .filter(
+          ({ module, address }) =>
+            module !== undefined && module !== target && exportedAddress(kernel, module, name) === address,
+        );
       return [...own(name), ...kernel.named(name), ...others];
     },
   };

@@ -150,6 +150,34 @@ describe('in a matched unit', () => {
     expect(() => globalInUnit(matchedWith(kernel), 'local', false)).toThrow(MatchError);
   });
 
+  it("another module's symbol is found if that exports it, whatever its letter is", () => {
+    const kernel = new FakeKernel();
+    const inModule = { ...match, target: 'nft_ct' };
+    const find = (name: string): bigint => globalInUnit(inModule, kernel, name, false);
+    kernel.define('nf_ct_expect_put', C, 't', 'nf_conntrack');
+    expect(() => find('nf_ct_expect_put')).toThrow(/has no symbol named nf_ct_expect_put/);
+    // EXPORT_SYMBOL_GPL: a small letter. A static of the same name in the module that exports it is another one.
+    kernel.exported('nf_ct_expect_find', C + 0x10n, C + 0x1000n, 'nf_conntrack');
+    kernel.define('nf_ct_expect_find', C + 0x20n, 't', 'nf_conntrack');
+    kernel.define('nf_ct_expect_find', C + 0x30n, 't', 'nf_tables');
+    expect(find('nf_ct_expect_find')).toBe(C + 0x10n);
+    // The kernel's own goes first, as the loader looks for it; built-in code sees no module at all.
+    kernel.define('nf_ct_expect_find', A, 'T');
+    expect(find('nf_ct_expect_find')).toBe(A);
+    kernel.exported('only_there', C, C + 0x2000n, 'nf_conntrack', 'T');
+    expect(find('only_there')).toBe(C);
+    expect(() => globalInUnit(match, kernel, 'only_there', false)).toThrow(MatchError);
+    // Two at once cannot be loaded, so a list that has them is not understood.
+    kernel.exported('only_there', C + 0x40n, C + 0x3000n, 'nf_tables', 'T');
+    expect(() => find('only_there')).toThrow(/2 symbols named only_there/);
+  });
+
+  it('the variable of a CPU that a module exports is an offset', () => {
+    const kernel = new FakeKernel();
+    kernel.exported('counters', 0x34040n, C, 'other', 'a');
+    expect(globalInUnit({ ...match, target: 'nft_ct' }, kernel, 'counters', false)).toBe(0x34040n);
+  });
+
   it('a static is where its section is, whatever else has its name', () => {
     const kernel = new FakeKernel();
     kernel.define('show', B, 't');

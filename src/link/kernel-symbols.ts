@@ -8,7 +8,7 @@
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
 import type { Kernel, KernelSymbol } from '../kernel/kernel.ts';
-import type { SymbolScope } from '../kernel/symbol-scope.ts';
+import { type SymbolScope, VMLINUX } from '../kernel/symbol-scope.ts';
 import { addressOf, type UnitMatch } from '../match/match-unit.ts';
 
 /** nm's letters are upper-case for global symbols; weak ones are `w` and `v`. */
@@ -16,19 +16,28 @@ function isGlobal(symbol: KernelSymbol): boolean {
   return /[A-Zwv]/.test(symbol.type);
 }
 
-function notFound(user: string, name: string, found: readonly KernelSymbol[]): MatchError {
+const OTHER_KERNEL =
+  'the update was made for another kernel, or refers to something that cannot be told apart by name';
+const OTHER_MODULE = `${OTHER_KERNEL}, or to what a module exports that is not loaded`;
+
+function notFound(
+  user: string,
+  name: string,
+  found: readonly KernelSymbol[],
+  hint: string = OTHER_KERNEL,
+): MatchError {
   const what = found.length === 0 ? 'no symbol' : `${found.length} symbols`;
   return new MatchError('failed_to_find', `${user}: kallsyms has ${what} named ${name}, expected one`, {
-    hint: 'the update was made for another kernel, or refers to something that cannot be told apart by name',
+    hint,
     details: { user, name, found: found.length },
   });
 }
 
 /** The only address of these symbols. */
-function onlyAddress(found: readonly KernelSymbol[], user: string, name: string): Address {
+function onlyAddress(found: readonly KernelSymbol[], user: string, name: string, hint?: string): Address {
   const [only] = found;
   if (only === undefined || found.some((each) => each.address !== only.address)) {
-    throw notFound(user, name, found);
+    throw notFound(user, name, found, hint);
   }
   return only.address;
 }
@@ -51,19 +60,20 @@ export function anyAddress(kernel: Kernel, user: string, name: string): Address 
 }
 
 /**
- * A global symbol as the module loader would find it: the target's own, the kernel's, or another module's. In a running
- * kernel a module's symbol has an upper-case letter only if it is exported (s_show(), kernel/kallsyms.c): one that has not
- * may be a global all the same, and is taken if there is nothing else.
+ * A global symbol as the module loader would find it: the target's own, the kernel's, or what another module exports. In a
+ * running kernel a module's symbol has an upper-case letter only if EXPORT_SYMBOL exports it (module-exports.ts): one of
+ * the target that has not may be a global all the same, and is taken if there is nothing else.
  */
 function globalInScope(scope: SymbolScope, user: string, name: string): Address {
   const reachable = scope.reachable(name);
-  const globals = reachable.filter(isGlobal);
   const isOwn = ({ module }: KernelSymbol): boolean => module === scope.target;
-  const own = globals.filter(isOwn);
-  if (own.length > 0) return onlyAddress(own, user, name);
-  const builtIn = globals.filter(({ module }) => module === undefined);
-  const nearest = builtIn.length > 0 ? builtIn : globals;
-  return onlyAddress([...reachable.filter(isOwn), ...nearest], user, name);
+  const own = reachable.filter(isOwn);
+  const ownGlobals = own.filter(isGlobal);
+  if (ownGlobals.length > 0) return onlyAddress(ownGlobals, user, name);
+  const builtIn = reachable.filter((each) => each.module === undefined && isGlobal(each));
+  const others = reachable.filter((each) => each.module !== undefined && !isOwn(each));
+  const hint = scope.target === VMLINUX ? undefined : OTHER_MODULE;
+  return onlyAddress([...own, ...(builtIn.length > 0 ? builtIn : others)], user, name, hint);
 }
 
 /**

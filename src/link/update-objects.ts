@@ -2,6 +2,8 @@
 import { undefinedNames } from '../elf/bind-symbols.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
+import { importedEntryNames } from '../kernel/module-exports.ts';
+import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { MatchMode } from '../match/match-unit.ts';
 import { namesToLookUp } from '../match/text-sections.ts';
 import type { Update } from '../update/update.ts';
@@ -53,12 +55,16 @@ function namesBelow(names: readonly string[], on: readonly string[]): readonly s
 
 /** Every name that matching and linking the update will look up, so that kallsyms is scanned once. */
 export function namesOf(objects: UpdateObjects): readonly string[] {
-  const pre = objects.units.map((unit) => unit.pre);
   const replacements = objects.units.map((unit) => unit.replacement);
-  const below = objects.units.flatMap(({ on }) => on.map(({ replacement }) => replacement));
+  const below = objects.units.flatMap(({ on }) => on.map(({ id, replacement }) => ({ id, replacement })));
+  // A patch may call what its module did not use before, and another module exports.
+  const imported = objects.units.flatMap(({ replacement, target }) =>
+    target === VMLINUX ? [] : importedEntryNames(replacement),
+  );
   const names = [
-    ...[...pre, ...below].flatMap(namesToLookUp),
-    ...namesToLink([...replacements, ...below], objects.stub),
+    ...objects.units.flatMap(({ pre, target }) => namesToLookUp(pre, target)),
+    ...below.flatMap(({ id, replacement }) => namesToLookUp(replacement, updateModule(id))),
+    ...namesToLink([...replacements, ...below.map(({ replacement }) => replacement)], objects.stub),
   ];
-  return [...names, ...namesBelow(names, objects.on), ...objects.coreNames];
+  return [...names, ...namesBelow(names, objects.on), ...imported, ...objects.coreNames];
 }

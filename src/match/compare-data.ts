@@ -9,6 +9,7 @@ import { SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_WRITE, SHT_PROGBITS } from '..
 import type { ObjectFile, Section } from '../elf/model.ts';
 import type { Address } from '../kernel/address.ts';
 import { type Kernel, readIfMapped } from '../kernel/kernel.ts';
+import { exportedNameOf } from '../kernel/module-exports.ts';
 import type { SymbolScope } from '../kernel/symbol-scope.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { LearnedValues } from './learned-values.ts';
@@ -73,8 +74,6 @@ export function compareReadOnlyData(
   }
 }
 
-const EXPORT = '__ksymtab_';
-
 /** What EXPORT_SYMBOL made of the unit: each entry by its name, with the symbol and the strings it refers to. */
 export function compareExports(
   object: ObjectFile,
@@ -84,11 +83,11 @@ export function compareExports(
 ): SymbolMismatch | undefined {
   for (const symbol of object.symbols) {
     const section = typeof symbol.place === 'number' ? object.sections[symbol.place] : undefined;
-    if (section === undefined || !symbol.name.startsWith(EXPORT)) continue;
+    const name = exportedNameOf(symbol.name);
+    if (section === undefined || name === undefined) continue;
     const [entry, second] = scope.own(symbol.name);
     if (entry === undefined || second !== undefined) {
       const found = entry === undefined ? 'not exported' : 'exported twice';
-      const name = symbol.name.slice(EXPORT.length);
       return symbolMismatch(object.path, name, found, 'exported once', 'failed_to_find');
     }
     const mismatch = compareAt(object, section, entry.address, kernel, learned);
@@ -99,5 +98,5 @@ export function compareExports(
 
 /** Names that comparing exports looks up. */
 export function exportNames(object: ObjectFile): readonly string[] {
-  return object.symbols.filter(({ name }) => name.startsWith(EXPORT)).map(({ name }) => name);
+  return object.symbols.map(({ name }) => name).filter((name) => exportedNameOf(name) !== undefined);
 }

@@ -110,8 +110,12 @@ function explainReturn(place: ReturnPlace, context: Context, offset: number): Ex
   return inLowerHalf(inMemory) ? explained('return: ITS thunk') : undefined;
 }
 
-/** its_init_thunk(): the branch itself, in the upper half of a cache line (its_allocate_thunk()). */
+/**
+ * emit_its_trampoline(): the kernel's own thunk, or one made for this place: its_init_thunk(): the branch itself, in the
+ * upper half of a cache line (its_allocate_thunk()).
+ */
 function isItsThunk(live: LiveValues, target: Address, register: number): boolean {
+  if (target === live.itsThunk(register)) return true;
   const bytes = register >= 8 ? [0x41, 0xff, 0xe0 + register - 8, INT3] : [0xff, 0xe0 + register, INT3];
   const found = live.readIfMapped(target, bytes.length);
   return (

@@ -29,6 +29,7 @@ export const liveNames: readonly string[] = [
   'ftrace_trampoline',
   'kprobe_optinsn_page',
   ...registers.map((register) => `__x86_indirect_thunk_${register}`),
+  ...registers.map((register) => `__x86_indirect_its_thunk_${register}`),
 ];
 
 export class LiveValues {
@@ -106,6 +107,11 @@ export class LiveValues {
   /** `__x86_indirect_thunk_REG` by the register's number. */
   indirectThunk(register: number): Address | undefined {
     return this.address(`__x86_indirect_thunk_${registers[register] ?? ''}`);
+  }
+
+  /** `__x86_indirect_its_thunk_REG`, which serves where no page for a thunk could be allocated. */
+  itsThunk(register: number): Address | undefined {
+    return this.address(`__x86_indirect_its_thunk_${registers[register] ?? ''}`);
   }
 
   read(at: Address, size: number): Uint8Array {

@@ -11,6 +11,7 @@ import { matchUnit } from './match-unit.ts';
 const MODULE_TEXT = 0xffffffffc0a1b000n;
 const EXIT_TEXT = 0xffffffffc0a1c000n;
 const OTHER = 0xffffffffc0b00010n;
+const OTHER_ENTRY = 0xffffffffc0b02000n;
 
 const record: ObjectRecord = {
   sections: {
@@ -33,7 +34,7 @@ const record: ObjectRecord = {
 
 function loaded(): FakeKernel {
   const kernel = smallKernel();
-  kernel.define('other_register', OTHER, 'T', 'other');
+  kernel.exported('other_register', OTHER, OTHER_ENTRY, 'other');
   kernel.load(buildObject(record), { '.text': MODULE_TEXT, '.exit.text': EXIT_TEXT }, { module: 'veth' });
   return kernel;
 }
@@ -85,6 +86,24 @@ describe('a unit of a module', () => {
       kind: 'mismatch',
       mismatch: { name: 'other_register', reason: 'failed_to_find' },
     });
+  });
+
+  it('does not match where it calls what another module has, and does not export', () => {
+    const kernel = loaded();
+    kernel.forget('__ksymtab_other_register');
+    expect(matchIn(kernel, 'veth')).toMatchObject({
+      kind: 'mismatch',
+      mismatch: { name: 'other_register', reason: 'failed_to_find' },
+    });
+  });
+
+  it('asks for the entries of what other modules may export, with all other names', () => {
+    const kernel = loaded();
+    matchIn(kernel, 'veth');
+    expect(kernel.prefetched).toContain('__ksymtab_other_register');
+    const built = loaded();
+    matchIn(built, 'vmlinux');
+    expect(built.prefetched).not.toContain('__ksymtab_other_register');
   });
 
   it('is not there if the module is not', () => {

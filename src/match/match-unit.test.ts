@@ -130,7 +130,7 @@ describe('matchUnit, a unit that is in the kernel', () => {
     const needed = ['first', 'second', 'second.cold', 'printk', 'limit', 'counter', 'state', 'pv_ops'];
     expect(needed.filter((name) => !asked.has(name))).toEqual([]);
     expect(asked.has('calls.0')).toBe(false);
-    expect(namesToLookUp(object)).toEqual(kernel.prefetched);
+    expect(namesToLookUp(object, 'vmlinux')).toEqual(kernel.prefetched);
   });
 
   it('compares neither what is gone after boot nor what only tables refer to', () => {
@@ -413,6 +413,45 @@ describe('a section that is in the kernel twice', () => {
     const result = matchUnit(object, kernel);
     if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
     expect([...result.bases.values()]).toContain(cold);
+  });
+
+  const unlikely = 0xffffffff81f70000n;
+  /** Two units, with the copy of one behind the cold part of the other, and the places of a third unit's copy. */
+  function unreferenced(): { readonly kernel: FakeKernel; readonly places: () => readonly bigint[] } {
+    const kernel = smallKernel();
+    const object = buildObject({
+      sections: { '.text': { bytes: [0x31, 0xc9, 0xc3] }, '.text.unlikely': { bytes: [0x31, 0xc0, 0xc3] } },
+      symbols: {
+        user: { section: '.text', type: 'func', size: 3, binding: 'global' },
+        weight: { section: '.text.unlikely', type: 'func', size: 3 },
+      },
+    });
+    kernel.load(object, { '.text': TEXT + 0x100n, '.text.unlikely': unlikely + 0x20n });
+    kernel.define('weight', kernel.map(unlikely + 0x50n, [0x31, 0xc0, 0xc3]), 't');
+    const places = (): readonly bigint[] => {
+      const result = matchUnit(object, kernel);
+      if (result.kind !== 'match') throw new Error(JSON.stringify(result.mismatch));
+      return [...result.text.values()].map(({ base }) => base);
+    };
+    return { kernel, places };
+  }
+
+  it('has the place that the order of units gives it, where nothing refers to it', () => {
+    const { kernel, places } = unreferenced();
+    for (const [name, hot, cold] of [
+      ['before', TEXT, unlikely],
+      ['behind', TEXT + 0x200n, unlikely + 0x40n],
+    ] as const) {
+      kernel.define(name, kernel.map(hot, [0xe9, ...bytesOf32(cold - hot - 5n)]), 't');
+      kernel.define(`${name}_next`, hot + 5n, 't');
+      kernel.define(`${name}.cold`, cold, 't');
+    }
+    expect(places()).toEqual([TEXT + 0x100n, unlikely + 0x20n]);
+  });
+
+  it('has none where nothing tells', () => {
+    const { places } = unreferenced();
+    expect(places()).toEqual([TEXT + 0x100n]);
   });
 });
 

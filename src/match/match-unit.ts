@@ -21,8 +21,9 @@ import { compareExports, compareReadOnlyData } from './compare-data.ts';
 import { OrcComparison } from './compare-orc.ts';
 import { TableComparison } from './compare-tables.ts';
 import { LearnedValues } from './learned-values.ts';
+import type { LinkOrder } from './link-order.ts';
 import { LiveValues } from './live-values.ts';
-import { type Mismatch, type SymbolMismatch, symbolMismatch } from './mismatch.ts';
+import type { Mismatch, SymbolMismatch } from './mismatch.ts';
 import {
   type PlacedSection,
   placeSection,
@@ -31,6 +32,7 @@ import {
 } from './place-section.ts';
 import { readAsItIs } from './read-code.ts';
 import { RunTables } from './run-tables.ts';
+import { settleUndecided } from './settle-undecided.ts';
 import { readStraightened } from './straighten.ts';
 import { noPatches, type TextPatch, type TextPatches } from './text-patch.ts';
 import { inMatchingOrder, matchedSections, namesToLookUp } from './text-sections.ts';
@@ -146,9 +148,13 @@ function learnFrom({ section, code, match }: PlacedSection, learned: LearnedValu
   );
 }
 
-/** All text sections, one after the other; those that several places fit last, by what refers to them. */
-function matchCode(sections: readonly Section[], context: UnitContext): MatchedCode | Mismatch {
-  const { object, learned } = context;
+/** All text sections, one after the other; those that several places fit last, by what else is known then. */
+function matchCode(
+  sections: readonly Section[],
+  context: UnitContext,
+  linkOrder: () => LinkOrder | undefined,
+): MatchedCode | Mismatch {
+  const { learned } = context;
   const text = new Map<SectionIndex, MatchedText>();
   const explained = new Map<string, number>();
   let choices = new BootChoices();
@@ -173,21 +179,9 @@ function matchCode(sections: readonly Section[], context: UnitContext): MatchedC
       text.set(section.index, textOf(outcome));
       for (const [what, count] of match.explained) explained.set(what, (explained.get(what) ?? 0) + count);
     }
-    const referredTo = undecided.flatMap(({ section, bases }) => {
-      const known = learned.bases.get(section.index);
-      return known === undefined ? [] : [{ section, bases, known }];
-    });
-    const elsewhere = referredTo.find(({ bases, known }) => !bases.includes(known));
-    if (elsewhere !== undefined) {
-      const found = `${elsewhere.bases.length} places that match`;
-      return symbolMismatch(
-        object.path,
-        elsewhere.section.name,
-        found,
-        'the one that is referred to among them',
-      );
-    }
-    waiting = referredTo.map(({ section }) => section);
+    const settled = settleUndecided(undecided, context, linkOrder);
+    if ('kind' in settled) return settled;
+    waiting = settled;
   }
   return { text, explained, choices, compared };
 }
@@ -223,9 +217,9 @@ export function matchUnit(
   options: MatchOptions = {},
 ): UnitMatch | UnitMismatch {
   const { tables = new RunTables(kernel), target = VMLINUX, tolerant } = options;
-  kernel.prefetch(namesToLookUp(object));
+  kernel.prefetch(namesToLookUp(object, target));
   const context = contextOf(object, kernel, options);
-  const code = matchCode(inMatchingOrder(object, target), context);
+  const code = matchCode(inMatchingOrder(object, target), context, () => tables.linkOrder());
   if ('kind' in code) return { kind: 'mismatch', mismatch: code };
   const differing = compareMeaning(kernel, tables, code.text, context);
   if (differing !== undefined) return { kind: 'mismatch', mismatch: differing };

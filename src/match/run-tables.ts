@@ -10,6 +10,7 @@ import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { int32At } from './int32-at.ts';
+import { type LinkOrder, readLinkOrder } from './link-order.ts';
 import { firstAt } from './sorted.ts';
 import { type Bounds, boundsOf, type LinkedTable, orcAddresses, orcEntries } from './table-bounds.ts';
 
@@ -60,6 +61,7 @@ export class RunTables {
   /** By target and section. */
   readonly #bounds = new Map<string, Bounds | undefined>();
   readonly #whole = new Map<string, WholeTable>();
+  #linkOrder: { readonly found: LinkOrder | undefined } | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -115,6 +117,12 @@ export class RunTables {
       offsets: Array.from({ length: end - first }, (_, i) => distance + i * 4 + int32At(bytes, i * 4)),
       entries: Array.from({ length: end - first }, (_, i) => all.subarray(i * size, (i + 1) * size)),
     };
+  }
+
+  /** In which order vmlinux's units are linked; undefined where the kernel does not show one. */
+  linkOrder(): LinkOrder | undefined {
+    this.#linkOrder ??= { found: readLinkOrder(this.#kernel) };
+    return this.#linkOrder.found;
   }
 
   #boundsOf(table: LinkedTable, target: string): Bounds | undefined {

@@ -3,6 +3,7 @@
  */
 import { SHF_ALLOC, SHF_EXECINSTR, STB_LOCAL, STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
+import { importedEntryNames } from '../kernel/module-exports.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { STATIC_CALL_TRAMPOLINE, staticCallKeyName } from '../kernel/tables/static-calls.ts';
 import { functionsOf } from './anchor.ts';
@@ -39,7 +40,7 @@ export function inMatchingOrder(object: ObjectFile, target: string): readonly Se
  * All names that matching this unit will look up, so that kallsyms is scanned once for many units. Static
  * objects of functions are not among them: they are found by where they lie.
  */
-export function namesToLookUp(object: ObjectFile): readonly string[] {
+export function namesToLookUp(object: ObjectFile, target: string): readonly string[] {
   const asked = object.symbols.filter(
     (symbol) =>
       symbol.name !== '' &&
@@ -47,5 +48,6 @@ export function namesToLookUp(object: ObjectFile): readonly string[] {
   );
   const names = asked.map(({ name }) => name);
   const keys = names.filter((name) => name.startsWith(STATIC_CALL_TRAMPOLINE)).map(staticCallKeyName);
-  return [...liveNames, ...tableNames, ...exportNames(object), ...names, ...keys];
+  const imports = target === VMLINUX ? [] : importedEntryNames(object);
+  return [...liveNames, ...tableNames, ...exportNames(object), ...names, ...keys, ...imports];
 }

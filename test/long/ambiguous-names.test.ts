@@ -56,7 +56,7 @@ it('tells dozens of functions of one name apart, each as the list of symbols con
   const confirmed: string[] = [];
   for (const { path, target, file } of units.filter((unit) => unit.target === VMLINUX)) {
     const object = readObject(await readFile(file), path);
-    kernel.prefetch(namesToLookUp(object));
+    kernel.prefetch(namesToLookUp(object, target));
     const match = matchUnit(object, kernel, { tables, target, patches: noPatches });
     if (match.kind !== 'match') throw new Error(`${path} does not match`);
     for (const symbol of object.symbols) {

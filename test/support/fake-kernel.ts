@@ -124,6 +124,15 @@ export class FakeKernel implements Kernel {
     return toAddress(address);
   }
 
+  /** A symbol of a module, with its letter in kallsyms, that the module exports: its entry goes to `entry`. */
+  exported(name: string, address: bigint, entry: bigint, module: string, type = 't'): Address {
+    const field = Buffer.alloc(12);
+    field.writeInt32LE(Number(BigInt.asIntN(64, address - entry)));
+    this.map(entry, field);
+    this.define(`__ksymtab_${name}`, entry, 'r', module);
+    return this.define(name, address, type, module);
+  }
+
   /** Removes every line of this name. */
   forget(name: string): void {
     const kept = this.#symbols.filter((each) => each.name !== name);
@@ -141,6 +150,10 @@ export class FakeKernel implements Kernel {
 
   everywhere(name: string): readonly KernelSymbol[] {
     return this.#symbols.filter((each) => each.name === name);
+  }
+
+  symbols(): readonly KernelSymbol[] {
+    return this.#symbols;
   }
 
   refresh(): void {

@@ -128,6 +128,7 @@ describe('ImageKernel', () => {
 
   it('says what is missing', async () => {
     write('modules/kernel/net/lonely.ko', moduleBytes('do_something_1', ''));
+    write('modules/kernel/net/needy.ko', moduleBytes('first_go', 'second,gone'));
     const kernel = await ImageKernel.open(vmlinuz(), { modulesDirectory: path.join(directory, 'modules') });
     // do_something_1 is there, but not exported.
     expect(await codeOf(kernel.loadModule('lonely'))).toBe(
@@ -135,6 +136,9 @@ describe('ImageKernel', () => {
     );
     expect(await codeOf(kernel.loadModule('absent'))).toMatch(
       /^target_not_loaded: .*modules: has no module absent/,
+    );
+    expect(await codeOf(kernel.loadModule('needy'))).toMatch(
+      /^target_not_loaded: .*modules: has no module gone, which needy depends on/,
     );
     const bare = await ImageKernel.open(vmlinuz());
     expect(await codeOf(bare.loadModule('veth'))).toMatch(/^target_not_loaded: veth: no directory/);

@@ -176,7 +176,7 @@ export class ImageKernel implements Kernel {
         },
       );
     }
-    const object = await this.#directory.read(name);
+    const object = await this.#directory.read(name, waiting[0]);
     for (const needed of moduleInfo(object).depends) {
       // A circle cannot be loaded by a kernel either; the symbol that is missing for it will be named.
       if (![name, ...waiting].includes(needed)) await this.#load(needed, [name, ...waiting]);

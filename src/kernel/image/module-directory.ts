@@ -45,11 +45,15 @@ export class ModuleDirectory {
     return [...this.#list().keys()];
   }
 
-  /** Reads a module, named with hyphens or underscores. Throws MissingError `target_not_loaded` if it has none. */
-  async read(name: string): Promise<ObjectFile> {
+  /**
+   * Reads a module, named with hyphens or underscores; `neededBy` depends on it. Throws MissingError `target_not_loaded`
+   * if the directory has none.
+   */
+  async read(name: string, neededBy?: string): Promise<ObjectFile> {
     const file = this.#list().get(name.replaceAll('-', '_'));
     if (file === undefined) {
-      throw new MissingError('target_not_loaded', `${this.path}: has no module ${name}`, {
+      const why = neededBy === undefined ? '' : `, which ${neededBy} depends on`;
+      throw new MissingError('target_not_loaded', `${this.path}: has no module ${name}${why}`, {
         hint: 'it may be built into this kernel, or be in another package',
       });
     }
