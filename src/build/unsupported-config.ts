@@ -15,7 +15,6 @@ const unsupported: readonly (readonly [option: string, why: string])[] = [
   ['CC_IS_CLANG', 'this version builds with gcc only'],
   ['GCC_PLUGIN_LATENT_ENTROPY', 'each build has other code'],
   ['RANDSTRUCT', 'the order of fields is secret to the distributor'],
-  ['KASAN', 'instrumented code refers to tables that this version does not carry over'],
 ];
 
 /** Throws RefusedError naming every option that speaks against it. */

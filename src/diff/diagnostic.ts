@@ -5,6 +5,7 @@
 export type DiagnosticCode =
   // errors: the update would be wrong
   | 'unknown_section'
+  | 'instrumented'
   | 'data_changed'
   | 'data_layout_changed'
   | 'type_layout_changed'

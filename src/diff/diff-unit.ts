@@ -14,6 +14,7 @@ import type { Diagnostic } from './diagnostic.ts';
 import { exportChanges, exportedNames } from './export-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { hookProblems, readHooks } from './hooks.ts';
+import { instrumentation } from './instrumented.ts';
 import { pointersInto } from './pointers-into.ts';
 import { tableChanges } from './table-changes.ts';
 import { typeChanges } from './type-changes.ts';
@@ -72,6 +73,7 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
     copiedData: data.copiedData,
     changedData: data.changedData,
     diagnostics: [
+      ...instrumentation(post),
       ...unknownSections(comparison.post),
       ...tableChanges(comparison.pre.unit, comparison.post.unit),
       ...exportChanges(pre, post),
