@@ -152,8 +152,8 @@ describe('in a matched unit', () => {
 
   it("another module's symbol is found if that exports it, whatever its letter is", () => {
     const kernel = new FakeKernel();
-    const inModule = { ...match, target: 'nft_ct' };
-    const find = (name: string): bigint => globalInUnit(inModule, kernel, name, false);
+    const inModule = matchedWith(kernel, 'nft_ct');
+    const find = (name: string): bigint => globalInUnit(inModule, name, false);
     kernel.define('nf_ct_expect_put', C, 't', 'nf_conntrack');
     expect(() => find('nf_ct_expect_put')).toThrow(/has no symbol named nf_ct_expect_put/);
     // EXPORT_SYMBOL_GPL: a small letter. A static of the same name in the module that exports it is another one.
@@ -166,7 +166,7 @@ describe('in a matched unit', () => {
     expect(find('nf_ct_expect_find')).toBe(A);
     kernel.exported('only_there', C, C + 0x2000n, 'nf_conntrack', 'T');
     expect(find('only_there')).toBe(C);
-    expect(() => globalInUnit(match, kernel, 'only_there', false)).toThrow(MatchError);
+    expect(() => globalInUnit(matchedWith(kernel), 'only_there', false)).toThrow(MatchError);
     // Two at once cannot be loaded, so a list that has them is not understood.
     kernel.exported('only_there', C + 0x40n, C + 0x3000n, 'nf_tables', 'T');
     expect(() => find('only_there')).toThrow(/2 symbols named only_there/);
@@ -175,7 +175,7 @@ describe('in a matched unit', () => {
   it('the variable of a CPU that a module exports is an offset', () => {
     const kernel = new FakeKernel();
     kernel.exported('counters', 0x34040n, C, 'other', 'a');
-    expect(globalInUnit({ ...match, target: 'nft_ct' }, kernel, 'counters', false)).toBe(0x34040n);
+    expect(globalInUnit(matchedWith(kernel, 'nft_ct'), 'counters', false)).toBe(0x34040n);
   });
 
   it('a static is where its section is, whatever else has its name', () => {
