@@ -9,13 +9,14 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
+import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
-import { numberLines } from './line-numbers.ts';
+import { type ChangedFile, numberLines } from './line-numbers.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
@@ -56,11 +57,19 @@ export interface BuiltUnit {
   readonly post: Uint8Array;
   /** Types of both sides that lie in memory otherwise after the patch. */
   readonly layouts: readonly LayoutPair[];
+  /** Files that the patch changes and that are part of the unit. */
+  readonly patched: readonly string[];
+  /** Where the functions of both sides are defined, inlined ones too. */
+  readonly functions: { readonly pre: readonly SourceFunction[]; readonly post: readonly SourceFunction[] };
+  /** Whether lines of the patched source have the numbers of the original (line-numbers.ts). */
+  readonly isNumbered: boolean;
 }
 
 export interface BuiltUnits {
   /** Sorted by path. */
   readonly units: readonly BuiltUnit[];
+  /** Lines that the patches change in C files and headers; one that they bring is all new, and not among these. */
+  readonly changed: readonly ChangedFile[];
   /** What was passed over, and what may matter. */
   readonly notes: readonly string[];
   /** The compiler's version text. */
@@ -113,8 +122,8 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   }
   const directory = await makeDirectory(options.workDir, 'numbered');
   const numbered = await numberLines(tree.source, mirror, directory, applied.paths);
-  const units = await compileUnits(options, affected, { mirror, numbered });
-  return { units, notes, compiler: tree.compiler };
+  const units = await compileUnits(options, affected, { mirror, numbered: numbered.root });
+  return { units, changed: numbered.changed, notes, compiler: tree.compiler };
 }
 
 /** A unit that is affected by its own source and by a header is one unit. */
@@ -158,6 +167,10 @@ interface PatchedTrees {
   readonly numbered: string;
 }
 
+interface CompiledUnit extends UnitObject {
+  readonly isNumbered: boolean;
+}
+
 /**
  * Compiles the patched unit. What does not compile with directives for lines is compiled without: then it is they
  * that were in the way, or the message has the lines that the author knows.
@@ -168,11 +181,11 @@ async function compilePatched(
   unit: AffectedUnit,
   { mirror, numbered }: PatchedTrees,
   signal: AbortSignal | undefined,
-): Promise<UnitObject> {
-  const compileFrom = async (root: string): Promise<UnitObject> => {
+): Promise<CompiledUnit> {
+  const compileFrom = async (root: string): Promise<CompiledUnit> => {
     const object = await compileUnit(tree, { ...build, root }, signal);
     checkPatchedFiles(unit, object, tree.source, root);
-    return object;
+    return { ...object, isNumbered: root !== mirror };
   };
   try {
     return await compileFrom(numbered);
@@ -202,7 +215,7 @@ async function compileUnits(
     const object =
       side === 'post'
         ? await compilePatched(tree, build, unit, trees, signal)
-        : await compileUnit(tree, { ...build, root: tree.source }, signal);
+        : { ...(await compileUnit(tree, { ...build, root: tree.source }, signal)), isNumbered: false };
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
@@ -221,6 +234,9 @@ async function compileUnits(
       pre: pre.bytes,
       post: post.bytes,
       layouts: differingLayouts(pre.types, post.types),
+      patched: unit.patched,
+      functions: { pre: pre.functions, post: post.functions },
+      isNumbered: post.isNumbered,
     };
   });
 }

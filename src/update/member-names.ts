@@ -8,6 +8,7 @@
 export const MANIFEST_MEMBER = 'manifest.json';
 export const DIGEST_MEMBER = 'manifest.sha256';
 export const PATCH_MEMBER = 'patch';
+export const CHANGES_MEMBER = 'changes.json';
 export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
 
@@ -28,6 +29,7 @@ const FIXED: ReadonlySet<string> = new Set([
   MANIFEST_MEMBER,
   DIGEST_MEMBER,
   PATCH_MEMBER,
+  CHANGES_MEMBER,
   CORE_MEMBER,
   STUB_MEMBER,
 ]);
@@ -38,8 +40,9 @@ export function isMemberName(name: string): boolean {
 }
 
 /** Every member of an update with so many units, in order. */
-export function memberNames(units: number): readonly string[] {
-  const names = [MANIFEST_MEMBER, DIGEST_MEMBER, PATCH_MEMBER, CORE_MEMBER, STUB_MEMBER];
+export function memberNames(units: number, hasChanges: boolean): readonly string[] {
+  const changes = hasChanges ? [CHANGES_MEMBER] : [];
+  const names = [MANIFEST_MEMBER, DIGEST_MEMBER, PATCH_MEMBER, ...changes, CORE_MEMBER, STUB_MEMBER];
   for (let unit = 0; unit < units; unit += 1) {
     names.push(preMember(unit), replacementMember(unit));
   }

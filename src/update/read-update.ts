@@ -11,6 +11,7 @@ import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
 import { type Manifest, type ManifestMember, parseManifest } from './manifest.ts';
 import {
+  CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -56,6 +57,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
       pre: object(unit.pre, preMember(index)),
       replacement: object(unit.replacement, replacementMember(index)),
     })),
+    changes: manifest.changes === undefined ? undefined : object(manifest.changes, CHANGES_MEMBER),
     core: object(manifest.core, CORE_MEMBER),
     stub: object(manifest.stub, STUB_MEMBER),
     createdBy: manifest.createdBy,
@@ -124,7 +126,7 @@ function checkDigestLine(manifest: Uint8Array, found: Uint8Array, file: string):
 
 /** Exactly the members that the manifest stands for, in their order. */
 function checkMemberNames(members: readonly TarMember[], manifest: Manifest, file: string): void {
-  const expected = memberNames(manifest.units.length);
+  const expected = memberNames(manifest.units.length, manifest.changes !== undefined);
   const length = Math.max(members.length, expected.length);
   for (let index = 0; index < length; index += 1) {
     const found = members[index]?.name ?? 'no member';

@@ -2,6 +2,7 @@ import { InternalError } from '../diagnostics/error.ts';
 import { LIMITS } from './limits.ts';
 import { encodeManifest, type Manifest, type ManifestMember } from './manifest.ts';
 import {
+  CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -30,6 +31,7 @@ export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array>
     { name: MANIFEST_MEMBER, bytes: manifest },
     { name: DIGEST_MEMBER, bytes: digestLine(manifest) },
     { name: PATCH_MEMBER, bytes: Buffer.concat(contents.patches.map(({ bytes }) => bytes)) },
+    ...(contents.changes === undefined ? [] : [{ name: CHANGES_MEMBER, bytes: contents.changes }]),
     { name: CORE_MEMBER, bytes: contents.core },
     { name: STUB_MEMBER, bytes: contents.stub },
     ...contents.units.flatMap(({ pre, replacement }, index) => [
@@ -68,6 +70,7 @@ function describe(contents: UpdateContents): Manifest {
       pre: describeMember(preMember(index), pre),
       replacement: describeMember(replacementMember(index), replacement),
     })),
+    ...(contents.changes === undefined ? {} : { changes: describeMember(CHANGES_MEMBER, contents.changes) }),
     core: describeMember(CORE_MEMBER, contents.core),
     stub: describeMember(STUB_MEMBER, contents.stub),
     createdBy: contents.createdBy,
