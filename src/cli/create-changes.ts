@@ -45,14 +45,13 @@ export function describeChanges(
   };
 }
 
+function data({ name, size, sectionName }: ItemPart): UnitChanges['newData'][number] {
+  return { name, size, section: sectionName };
+}
+
 function describeUnit({ unit, pre, post, change }: ComparedUnit, built: BuiltUnits): UnitChanges {
   const { functions, isNumbered } = unit;
   const finder = new PatchedCodeFinder(pre, post, { changed: built.changed, functions, isNumbered });
-  const data = ({ name, size, sectionName }: ItemPart): UnitChanges['newData'][number] => ({
-    name,
-    size,
-    section: sectionName,
-  });
   return {
     path: unit.path,
     patched: [...unit.patched],

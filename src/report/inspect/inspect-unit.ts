@@ -59,6 +59,8 @@ function partsOf({ functions }: Side, name: string): readonly UnitItem[] {
 
 const sizeOf = (parts: readonly UnitItem[]): number => parts.reduce((sum, { size }) => sum + size, 0);
 
+const isCold = (item: UnitItem): boolean => coldParent(item.name) !== undefined;
+
 /** The hot parts beside each other, then the cold ones. */
 function compareParts(
   pre: Side,
@@ -67,7 +69,6 @@ function compareParts(
   after: readonly UnitItem[],
   decoder: Decoder,
 ): readonly InspectedCode[] {
-  const isCold = (item: UnitItem): boolean => coldParent(item.name) !== undefined;
   return [false, true].flatMap((cold) => {
     const left = before.filter((item) => isCold(item) === cold);
     const right = after.filter((item) => isCold(item) === cold);

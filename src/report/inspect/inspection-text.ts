@@ -11,7 +11,9 @@ import type {
   Inspection,
   KernelCheck,
 } from './inspection.ts';
+import { passedOver } from './passed-over.ts';
 import { reasonsFor } from './reasons.ts';
+import { symbolGroups } from './symbol-groups.ts';
 
 /** Rows to show around those that differ. */
 const CONTEXT = 3;
@@ -43,7 +45,7 @@ export function inspectionText(inspection: Inspection): string {
       'hooks',
       units.flatMap(({ path, hooks }) => hooks.map(({ kind, name }) => `  ${name} (${kind}), ${path}`)),
     ),
-    ...section('found, and no change', passedOver(inspection)),
+    ...section('found, and no change', passedOverLines(inspection)),
     ...patches.flatMap(({ name, text }) => section(`patch ${name}`, text.trimEnd().split('\n'))),
     ...units.flatMap(codeOfUnit),
     ...section('symbols', units.flatMap(symbolLines)),
@@ -84,7 +86,7 @@ function summary(inspection: Inspection): Lines {
   ];
 }
 
-export function checkLines({ release, kernel, fits, problem, units }: KernelCheck): Lines {
+function checkLines({ release, kernel, fits, problem, units }: KernelCheck): Lines {
   return [
     `  ${fits ? 'fits' : 'does not fit'} ${release} (${kernel})`,
     ...units.map(({ unit, compared, mismatch }) =>
@@ -133,30 +135,21 @@ function newLines({ path, newFunctions, changes }: InspectedUnit): Lines {
   ];
 }
 
-/** What the patch touches and the update does not change. */
-export function passedOver({ created, units }: Inspection): Lines {
-  if (created === null) return ['  not recorded when the update was made'];
-  return [
-    ...created.notes.map((note) => `  ${note}`),
-    ...created.same.map((unit) => `  ${unit}: the same code before and after`),
-    ...units.flatMap(({ path, changes }) =>
-      changes === null
-        ? []
-        : [
-            `  ${path}: ${counted(changes.unchanged, 'function')} the same before and after`,
-            ...changes.removedFunctions.map((name) => `  ${path}: ${name} is gone; the kernel keeps it`),
-            ...changes.removedData.map((name) => `  ${path}: ${name} is gone; the kernel keeps it`),
-          ],
-    ),
-  ];
+function passedOverLines(inspection: Inspection): Lines {
+  const lists = passedOver(inspection);
+  if (lists === undefined) return ['  not recorded when the update was made'];
+  return lists.flatMap(({ title, entries }) => [title, ...indented(entries)]);
 }
 
-function symbolLines({ path, references }: InspectedUnit): Lines {
+function symbolLines(unit: InspectedUnit): Lines {
   return [
-    path,
-    ...references.map(
-      ({ symbol, kind, how, usedBy }) => `  ${symbol} (${kind}): ${how}; for ${usedBy.join(', ')}`,
-    ),
+    unit.path,
+    ...symbolGroups(unit).flatMap(({ how, symbols }) => [
+      `  ${how}`,
+      ...symbols.map(
+        ({ symbol, weak, usedBy }) => `    ${symbol}${weak ? ' (weak)' : ''}, for ${usedBy.join(', ')}`,
+      ),
+    ]),
   ];
 }
 
@@ -198,8 +191,10 @@ function codeLines(title: string, { name, rows }: InspectedCode): Lines {
   return section(name.includes('.cold') ? `code of ${title}, ${name}` : `code of ${title}`, lines);
 }
 
+function lineText(sign: string, line: CodeLine | undefined): Lines {
+  return line === undefined ? [] : [`${sign} ${line.offset.toString(16).padStart(5)}:  ${line.text}`];
+}
+
 function rowLines({ mark, pre, post }: CodeRow): Lines {
-  const text = (sign: string, line: CodeLine | undefined): Lines =>
-    line === undefined ? [] : [`${sign} ${line.offset.toString(16).padStart(5)}:  ${line.text}`];
-  return mark === 'same' ? text(' ', post) : [...text('-', pre), ...text('+', post)];
+  return mark === 'same' ? lineText(' ', post) : [...lineText('-', pre), ...lineText('+', post)];
 }
