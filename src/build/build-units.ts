@@ -15,13 +15,14 @@ import {
   NoChangeError,
   RefusedError,
 } from '../diagnostics/error.ts';
+import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
-import { numberLines } from './line-numbers.ts';
+import { type ChangedFile, numberLines } from './line-numbers.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
@@ -71,11 +72,19 @@ export interface BuiltUnit {
   readonly post: Uint8Array;
   /** Types of both sides that lie in memory otherwise after the patch. */
   readonly layouts: readonly LayoutPair[];
+  /** Files that the patch changes and that are part of the unit. */
+  readonly patched: readonly string[];
+  /** Where the functions of both sides are defined, inlined ones too. */
+  readonly functions: { readonly pre: readonly SourceFunction[]; readonly post: readonly SourceFunction[] };
+  /** Whether lines of the patched source have the numbers of the original (line-numbers.ts). */
+  readonly isNumbered: boolean;
 }
 
 export interface BuiltUnits {
   /** Sorted by path. */
   readonly units: readonly BuiltUnit[];
+  /** Lines that the patches change in C files and headers; one that they bring is all new, and not among these. */
+  readonly changed: readonly ChangedFile[];
   /** What was passed over, and what may matter. */
   readonly notes: readonly string[];
   /** The compiler's version text. */
@@ -139,9 +148,9 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
     directories,
     makeDirectory: async (name) => await makeDirectory(options.workDir, name),
   });
-  const post = { mirror, numbered, below: levels.at(-1)?.below ?? [] };
+  const post = { mirror, numbered: numbered.root, below: levels.at(-1)?.below ?? [] };
   const units = await compileUnits(options, affected, { levels, post });
-  return { units, notes, compiler: tree.compiler };
+  return { units, changed: numbered.changed, notes, compiler: tree.compiler };
 }
 
 /** A unit that is affected by its own source and by a header is one unit. */
@@ -200,6 +209,10 @@ interface SourceTrees {
   readonly post: PatchedTrees;
 }
 
+interface CompiledUnit extends UnitObject {
+  readonly isNumbered: boolean;
+}
+
 /**
  * Compiles the patched unit. What does not compile with directives for lines is compiled without: then it is they
  * that were in the way, or the message has the lines that the author knows.
@@ -210,13 +223,13 @@ async function compilePatched(
   unit: AffectedUnit,
   trees: PatchedTrees,
   signal: AbortSignal | undefined,
-): Promise<UnitObject> {
+): Promise<CompiledUnit> {
   const { mirror, numbered } = trees;
-  const compileFrom = async (root: string): Promise<UnitObject> => {
+  const compileFrom = async (root: string): Promise<CompiledUnit> => {
     const object = await compileUnit(tree, { ...build, root }, signal);
     if (build.side === 'post') checkPatchedFiles(unit, object, tree.source, root);
     checkLevel(unit.command.object, object, tree.source, trees.below);
-    return object;
+    return { ...object, isNumbered: root !== mirror };
   };
   try {
     return await compileFrom(numbered);
@@ -248,7 +261,7 @@ async function compileUnits(
     const build = { command: unit.command, side: isPost ? 'post' : 'pre', output, ...kind } as const;
     const object =
       patched === undefined
-        ? await compileUnit(tree, { ...build, root: tree.source }, signal)
+        ? { ...(await compileUnit(tree, { ...build, root: tree.source }, signal)), isNumbered: false }
         : await compilePatched(tree, build, unit, patched, signal);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
@@ -271,6 +284,9 @@ async function compileUnits(
       levels: sectioned.slice(0, -2).map(({ bytes }) => bytes),
       post: post.bytes,
       layouts: differingLayouts(pre.types, post.types),
+      patched: unit.patched,
+      functions: { pre: pre.functions, post: post.functions },
+      isNumbered: post.isNumbered,
     };
   });
 }

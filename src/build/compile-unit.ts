@@ -1,10 +1,16 @@
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, MissingError } from '../diagnostics/error.ts';
+import type { SourceFunction } from '../elf/source-functions.ts';
 import type { LayoutPool, TypeLayouts } from '../elf/type-layouts.ts';
 import { run } from '../process/run.ts';
 import { type CompileCommand, replayCommands } from './compile-command.ts';
-import { debugFlags, keepSourceLines, takeTypes } from './debug-information.ts';
+import {
+  type DebugInformation,
+  debugFlags,
+  keepSourceLines,
+  takeDebugInformation,
+} from './debug-information.ts';
 import { inCleanEnvironment } from './kbuild.ts';
 import type { PreparedTree } from './tree.ts';
 
@@ -16,7 +22,7 @@ export interface UnitBuild {
   /** `pre` compiles what the distributor compiled, `post` what the patch made of it. */
   readonly side: 'pre' | 'post';
   readonly flags: readonly string[];
-  /** Where the layouts of its types go; undefined if these are not wanted: then its source lines stay in the object. */
+  /** Where the layouts of its types go; undefined if nothing but source lines is wanted. */
   readonly types: LayoutPool | undefined;
   /** The object's path without `.o`; the list of dependencies goes beside it. */
   readonly output: string;
@@ -28,10 +34,11 @@ export interface UnitObject {
   readonly dependencies: ReadonlySet<string>;
   /** Empty if they were not wanted. */
   readonly types: TypeLayouts;
+  /** Where the functions in it are defined, inlined ones too; empty if not wanted. */
+  readonly functions: readonly SourceFunction[];
 }
 
 const MESSAGE_LINES = 20;
-const NO_TYPES: TypeLayouts = new Map();
 
 /** A function or an object in a section of its own: what differencing needs. */
 export const sectionFlags = ['-ffunction-sections', '-fdata-sections'] as const;
@@ -61,10 +68,20 @@ export async function compileUnit(
     });
     if (result.exitCode !== 0) throw compileFailure(build, result.stderr, result.exitCode);
   }
-  const types = build.types === undefined ? NO_TYPES : await takeTypes(output, build.types, signal);
-  if (build.types === undefined) await keepSourceLines(output, signal);
+  const { types, functions } = await readAndStrip(output, build.types, signal);
   const dependencies = await readDependencies(list, tree.buildDir);
-  return { bytes: await readFile(output), dependencies, types };
+  return { bytes: await readFile(output), dependencies, types, functions };
+}
+
+/** What was wanted of the debug information; of it nothing but source lines stays in the object. */
+async function readAndStrip(
+  object: string,
+  pool: LayoutPool | undefined,
+  signal: AbortSignal | undefined,
+): Promise<DebugInformation> {
+  if (pool !== undefined) return await takeDebugInformation(object, pool, signal);
+  await keepSourceLines(object, signal);
+  return { types: new Map(), functions: [] };
 }
 
 /** The compiler's own words, with the paths that the author knows. */

@@ -1,12 +1,14 @@
 /**
- * Debug information in the objects that are compiled: source lines in the one that is compared with memory, so that a
- * difference can be shown where it was written, and the layout of types in the two that are compared with each other.
+ * Debug information in the objects that are compiled: source lines, so that a difference can be shown where it was
+ * written, and in the two that are compared with each other the layout of types, and where functions are defined.
  *
- * gcc -g changes no code. Of it only lines are kept in an object: they are a fifth of its size. Types are read once, and
+ * gcc -g changes no code. Of it only lines are kept in an object: they are a fifth of its size. The rest is read once, and
  * taken out. Paths in it are those in the source tree, whatever directory it lies in.
  */
 import { readFile } from 'node:fs/promises';
+import { readDebugEntries } from '../elf/debug-entries.ts';
 import { readObject } from '../elf/read-object.ts';
+import { readSourceFunctions, type SourceFunction } from '../elf/source-functions.ts';
 import { type LayoutPool, readTypeLayouts, type TypeLayouts } from '../elf/type-layouts.ts';
 import { run } from '../process/run.ts';
 import { inCleanEnvironment } from './kbuild.ts';
@@ -32,31 +34,29 @@ export function debugFlags(tree: PreparedTree, root: string, wanted: Kind): read
   return [...LEVEL[wanted], ...roots, `-fdebug-prefix-map=${tree.buildDir}=.`];
 }
 
-/** Leaves nothing of an object's debug information but the lines. */
-export async function keepSourceLines(object: string, signal?: AbortSignal): Promise<void> {
-  await removeSections(
-    object,
-    REST.map((name) => ['-R', `.debug_${name}`]),
-    signal,
-  );
+export interface DebugInformation {
+  readonly types: TypeLayouts;
+  readonly functions: readonly SourceFunction[];
 }
 
-/** Reads the types, and leaves no debug information in the object. */
-export async function takeTypes(
+/** Leaves nothing of an object's debug information but the lines. */
+export async function keepSourceLines(object: string, signal?: AbortSignal): Promise<void> {
+  const options = REST.flatMap((name) => ['-R', `.debug_${name}`]);
+  await run(inCleanEnvironment(['objcopy', ...options, object]), signal === undefined ? {} : { signal });
+}
+
+/** Reads what goes with the lines, and leaves nothing but these in the object. */
+export async function takeDebugInformation(
   object: string,
   pool: LayoutPool,
   signal?: AbortSignal,
-): Promise<TypeLayouts> {
-  const types = readTypeLayouts(readObject(await readFile(object), object), pool);
-  await removeSections(object, [['--strip-debug']], signal);
-  return types ?? new Map();
-}
-
-async function removeSections(
-  object: string,
-  options: readonly (readonly string[])[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const command = ['objcopy', ...options.flat(), object] as const;
-  await run(inCleanEnvironment(command), signal === undefined ? {} : { signal });
+): Promise<DebugInformation> {
+  const read = readObject(await readFile(object), object);
+  const entries = readDebugEntries(read);
+  const found = {
+    types: readTypeLayouts(read, pool, entries) ?? new Map(),
+    functions: readSourceFunctions(read, entries),
+  };
+  await keepSourceLines(object, signal);
+  return found;
 }

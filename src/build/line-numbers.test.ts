@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { parseChanges, placesForDirectives, withLineNumbers } from './line-numbers.ts';
+import { changedLines, parseChanges, placesForDirectives, withLineNumbers } from './line-numbers.ts';
 
 describe('parseChanges', () => {
   it('reads what diff(1) prints', () => {
     const output = '4a5,6\n> one\n> two\n12,13c15\n< 1c2\n---\n> x\n20,22d21\n< gone\n';
     expect(parseChanges(output)).toEqual([
-      { nextBefore: 5, nextAfter: 7, firstAfter: 5 },
-      { nextBefore: 14, nextAfter: 16, firstAfter: 15 },
-      { nextBefore: 23, nextAfter: 22, firstAfter: 22 },
+      { nextBefore: 5, nextAfter: 7, firstBefore: 5, firstAfter: 5 },
+      { nextBefore: 14, nextAfter: 16, firstBefore: 12, firstAfter: 15 },
+      { nextBefore: 23, nextAfter: 22, firstBefore: 20, firstAfter: 22 },
     ]);
   });
 });
@@ -59,5 +59,26 @@ describe('withLineNumbers', () => {
     expect(withLineNumbers(patched, parseChanges('1a2\n2a4\n'))).toBe(
       'CALL(\nnew,\na,\nmore);\n#line 3\nc;\n',
     );
+  });
+});
+
+describe('changedLines', () => {
+  it('has new lines by the numbers that the compiler counts, and by those in the patched file', () => {
+    // Two lines come in behind the first, and the fourth becomes another.
+    const patched = 'a\nnew\nnew\nb\nc\nE\nf\n';
+    expect(changedLines('x.c', patched, parseChanges('1a2,3\n4c6\n'))).toEqual({
+      path: 'x.c',
+      changes: [
+        { at: 2, removed: [], added: [2, 3], addedNumbered: [2, 3] },
+        { at: 4, removed: [4], added: [6], addedNumbered: [4] },
+      ],
+    });
+  });
+
+  it('of lines that go has those of the original only', () => {
+    expect(changedLines('x.c', 'a\nd\n', parseChanges('2,3d1\n'))).toEqual({
+      path: 'x.c',
+      changes: [{ at: 2, removed: [2, 3], added: [], addedNumbered: [] }],
+    });
   });
 });

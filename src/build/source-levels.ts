@@ -59,7 +59,8 @@ async function makeLevel(
   const ours = await addAuthorHeaders(mirror, [...paths, ...added], authorHeaders);
   const below = [...new Set([...paths, ...added, ...ours])];
   await completeMirror(mirror, source, below, { removed, directories });
-  const numbered = await numberLines(source, mirror, await makeDirectory(`below-${level}-numbered`), paths);
+  const directory = await makeDirectory(`below-${level}-numbered`);
+  const { root: numbered } = await numberLines(source, mirror, directory, paths);
   return { mirror, numbered, below };
 }
 

@@ -23,16 +23,19 @@ import { readObject } from '../elf/read-object.ts';
 import { writeObject } from '../elf/write-object.ts';
 import { linkCore } from '../link/link-core.ts';
 import type { MatchMode } from '../match/match-unit.ts';
+import { encodeChanges, type UpdateChanges } from '../update/changes.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
 import { type LivepatchReason, trampolineSites } from '../update/trampoline-site.ts';
 import type { CodeBelow, Update, UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { withCacheInUse } from './cache-use.ts';
+import { type ComparedUnit, describeChanges } from './create-changes.ts';
 import { checkBelow, patchesOf, readBelow, replacementsOf, unitBelow } from './create-on.ts';
 import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
 import { prepareKernel } from './create-prepare.ts';
 import type { KernelChoice, KernelParts } from './kernel-parts.ts';
+import { oneLine } from './one-line.ts';
 import { refuseDiagnostics } from './refuse-diagnostics.ts';
 
 export interface CreateOptions extends KernelChoice, PatchChoice {
@@ -109,7 +112,7 @@ async function buildUpdate(
       },
     ),
   );
-  const compared = await compareUnits(built.units, below, options);
+  const compared = await compareUnits(built, below, options);
   const objects = await buildCoreObjects({ ...options, tree });
   const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), moduleLayoutCrc) };
 
@@ -124,6 +127,7 @@ async function buildUpdate(
     below,
     patches,
     units: compared.units,
+    changes: compared.changes,
   });
   return { contents, notes: [...built.notes, ...compared.notes] };
 }
@@ -143,19 +147,20 @@ async function inWorkDir(
   }
 }
 
-interface ComparedUnits {
+interface UnitsToUpdate {
   readonly units: readonly UpdateUnit[];
+  readonly changes: UpdateChanges;
   readonly notes: readonly string[];
 }
 
 /** Differences every unit, collects what speaks against an update, and extracts the replacement code. */
 async function compareUnits(
-  units: readonly BuiltUnit[],
+  built: BuiltUnits,
   below: readonly Update[],
   options: CreateOptions,
-): Promise<ComparedUnits> {
+): Promise<UnitsToUpdate> {
   options.onProgress('comparing');
-  const compared = units.map((unit) => {
+  const compared = built.units.map((unit): ComparedUnit => {
     const pre = readObject(unit.pre, unit.path);
     const post = readObject(unit.post, unit.path);
     return unit.source.endsWith('.S')
@@ -172,7 +177,7 @@ async function compareUnits(
   if (compared.every(({ change }) => isEmptyChange(change))) {
     throw new NoChangeError('no_change', 'the patch changes no code of this kernel', {
       hint: 'comments, or code that this configuration leaves out?',
-      details: { units: units.map((unit) => unit.path), notes },
+      details: { units: built.units.map((unit) => unit.path), notes },
     });
   }
   // A unit that only brings a global variable matters to the others.
@@ -187,7 +192,11 @@ async function compareUnits(
     const replacement = replacements[i];
     return replacement === undefined ? [] : [updateUnit(unit, below, replacement, decoder, options.match)];
   });
-  return { units: made, notes: [...notes, ...made.flatMap(livepatchNotes)] };
+  return {
+    units: made,
+    changes: describeChanges(built, compared, changed, diagnostics),
+    notes: [...notes, ...made.flatMap(livepatchNotes)],
+  };
 }
 
 const livepatchReasons: Readonly<Record<LivepatchReason, string>> = {
@@ -286,6 +295,7 @@ interface Parts {
   readonly below: readonly Update[];
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
+  readonly changes: UpdateChanges;
 }
 
 function assemble({
@@ -299,9 +309,11 @@ function assemble({
   below,
   patches,
   units,
+  changes,
 }: Parts): UpdateContents {
+  const id = options.id ?? idFor({ kernel, core, below, patches, units });
   return {
-    id: options.id ?? idFor({ kernel, core, below, patches, units }),
+    id,
     description: options.description ?? subjectOf(patches),
     matching: options.match ?? 'strict',
     cves,
@@ -318,6 +330,7 @@ function assemble({
     coreInterface,
     patches,
     units,
+    changes: encodeChanges(changes, `${id}.ksplice`),
     core: core.core,
     stub: core.stub,
     createdBy: options.createdBy,
@@ -349,17 +362,10 @@ function subjectOf(patches: readonly UpdatePatch[]): string {
       Buffer.from(bytes).toString('utf8'),
     )?.[1];
     if (subject !== undefined) {
-      return oneLine(subject);
+      return oneLine(subject, 200);
     }
   }
-  return oneLine(patches.map(({ name }) => name).join(', '));
-}
-
-function oneLine(text: string): string {
-  return text
-    .replaceAll(/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\s]+/gu, ' ')
-    .trim()
-    .slice(0, 200);
+  return oneLine(patches.map(({ name }) => name).join(', '), 200);
 }
 
 async function readCoreInterface(coreSources: string): Promise<number> {

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { cacheDir } from '../debian/cache-dir.ts';
@@ -16,6 +14,7 @@ import { prebuildKernel } from './create-prepare.ts';
 import { checkKernelChoice } from './kernel-parts.ts';
 import type { Session } from './session.ts';
 import { VERSION } from './version.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** `ksplice create` */
 export async function create(session: Session, flags: CreateFlags): Promise<void> {
@@ -73,25 +72,6 @@ function checkPrebuild({ output, on, id, description, cve, match, ...rest }: Cre
   const given = Object.entries(without).find(([, value]) => value !== undefined);
   if (given !== undefined) {
     throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });
-  }
-}
-
-/** The file is there whole, or as it was before. */
-async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx', 0o644);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError('usage', `cannot write ${file}: ${reason}`, { cause });
   }
 }
 

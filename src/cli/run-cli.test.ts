@@ -154,8 +154,6 @@ describe('usage errors', () => {
     ['debian', '--json'],
     ['debian', 'diff', '--json'],
     ['create', '-x'],
-    ['inspect'],
-    ['inspect'],
     ['doctor'],
   ])('%j is unknown: exit 64', async (argv) => {
     const { status, stdout, stderr } = await ksplice(argv);

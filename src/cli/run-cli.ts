@@ -26,17 +26,19 @@ import type { CliContext } from './command.ts';
 import { createCommand } from './create-command.ts';
 import { debianCommands } from './debian-command.ts';
 import type { Host } from './host.ts';
+import { inspectCommand } from './inspect-command.ts';
 import { undoCommand } from './undo-command.ts';
 import { argumentError, unknownCommand } from './usage-error.ts';
 import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
 const root: RouteMap<CliContext> = buildRouteMap<
-  'create' | 'check' | 'apply' | 'undo' | 'view' | 'debian' | 'cache',
+  'create' | 'inspect' | 'check' | 'apply' | 'undo' | 'view' | 'debian' | 'cache',
   CliContext
 >({
   routes: {
     create: createCommand,
+    inspect: inspectCommand,
     check: checkCommand,
     apply: applyCommand,
     undo: undoCommand,

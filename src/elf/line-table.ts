@@ -3,8 +3,8 @@
  * as gcc and the assembler leave it in an object that is not linked.
  *
  * It is a program for a machine with few registers (address, file, line), which makes a row wherever an
- * instruction begins a new line. The address is set by a relocation, which names the section. Rows are not kept:
- * who asks about one place runs the program until the row that covers it.
+ * instruction begins a new line. The address is set by a relocation, which names the section. Who asks about one
+ * place runs the program until the row that covers it, and nothing is kept.
  */
 import { R_X86_64_32, R_X86_64_64 } from './constants.ts';
 import { Cursor } from './cursor.ts';
@@ -15,6 +15,12 @@ export interface SourceLine {
   /** As the compiler named it: `net/ipv4/ip_options.c`. */
   readonly file: string;
   readonly line: number;
+}
+
+/** A line, and the code that was compiled from it: bytes [from, to) of a section. */
+export interface LineRow extends SourceLine {
+  readonly from: number;
+  readonly to: number;
 }
 
 const VERSION = 5;
@@ -61,15 +67,14 @@ class LineReader {
     this.#relocations = new Map(section.relocations.map((each) => [each.offset, each]));
   }
 
-  find(text: SectionIndex, offset: number): SourceLine | undefined {
+  /** Hands over every row that covers code, in the order of the program, until `visit` says that it has enough. */
+  walk(visit: (section: SectionIndex, row: LineRow) => boolean): void {
     const cursor = new Cursor(this.#section.data, `${this.#object.path}: ${this.#section.name}`);
     while (cursor.position < this.#section.size) {
       const header = this.#header(cursor);
-      const found = header === undefined ? undefined : this.#run(cursor, header, text, offset);
-      if (header === undefined || found !== undefined) return found;
+      if (header === undefined || this.#run(cursor, header, visit)) return;
       cursor.seek(header.end);
     }
-    return undefined;
   }
 
   /** The files that the first program names, by their numbers. */
@@ -156,19 +161,18 @@ class LineReader {
     return text(new Cursor(section.data, `${this.#object.path}: ${section.name}`, offset), 'path');
   }
 
-  /** Runs a program up to the row that covers the place; undefined if there is none. */
-  #run(cursor: Cursor, header: Header, section: SectionIndex, wanted: number): SourceLine | undefined {
+  /** Runs a program; true if it was ended by `visit`. */
+  #run(cursor: Cursor, header: Header, visit: (section: SectionIndex, row: LineRow) => boolean): boolean {
     const { minimumLength, lineBase, lineRange, opcodeBase, operands, files } = header;
     let state = START;
     let before: State | undefined;
     /** A row: it covers what is from the one before it up to here. */
-    const row = (): SourceLine | undefined => {
-      const covers =
-        before?.section === section && before.address <= wanted && wanted < state.address
-          ? before
-          : undefined;
+    const row = (): boolean => {
+      const last = before;
       before = state;
-      return covers === undefined ? undefined : { file: files[covers.file] ?? '?', line: covers.line };
+      if (last?.section === undefined || last.address >= state.address) return false;
+      const file = files[last.file] ?? '?';
+      return visit(last.section, { from: last.address, to: state.address, file, line: last.line });
     };
     const advance = (instructions: number): void => {
       state = { ...state, address: state.address + instructions * minimumLength };
@@ -176,24 +180,24 @@ class LineReader {
     cursor.seek(header.start);
     while (cursor.position < header.end) {
       const opcode = cursor.u8('opcode');
-      let found: SourceLine | undefined;
+      let ended = false;
       if (opcode >= opcodeBase) {
         const special = opcode - opcodeBase;
         advance(Math.floor(special / lineRange));
         state = { ...state, line: state.line + lineBase + (special % lineRange) };
-        found = row();
+        ended = row();
       } else if (opcode === 0) {
         const end = uleb(cursor, 'length') + cursor.position;
         const extended = cursor.u8('extended opcode');
         if (extended === END_SEQUENCE) {
-          found = row();
+          ended = row();
           [state, before] = [START, undefined];
         } else if (extended === SET_ADDRESS) {
           state = { ...state, ...this.#place(cursor) };
         }
         cursor.seek(end);
       } else if (opcode === COPY) {
-        found = row();
+        ended = row();
       } else if (opcode === ADVANCE_PC) {
         advance(uleb(cursor, 'advance'));
       } else if (opcode === ADVANCE_LINE) {
@@ -207,9 +211,9 @@ class LineReader {
       } else {
         for (let i = 0; i < (operands[opcode - 1] ?? 0); i += 1) uleb(cursor, 'operand');
       }
-      if (found !== undefined) return found;
+      if (ended) return true;
     }
-    return undefined;
+    return false;
   }
 
   /** DW_LNE_set_address: the field itself is 0 in an object, and its relocation tells. */
@@ -250,7 +254,32 @@ export function sourceLineAt(
   offset: number,
 ): SourceLine | undefined {
   const lines = object.sections.find(({ name }) => name === '.debug_line');
-  return lines === undefined ? undefined : new LineReader(object, lines).find(section, offset);
+  let found: SourceLine | undefined;
+  if (lines !== undefined) {
+    new LineReader(object, lines).walk((at, { from, to, file, line }) => {
+      if (at === section && from <= offset && offset < to) found = { file, line };
+      return found !== undefined;
+    });
+  }
+  return found;
+}
+
+/**
+ * All lines of an object's code, by section, in the order of their offsets; nothing where it does not say, or in
+ * another version of the format. Throws FormatError `malformed_object`.
+ */
+export function readLineRows(object: ObjectFile): ReadonlyMap<SectionIndex, readonly LineRow[]> {
+  const lines = object.sections.find(({ name }) => name === '.debug_line');
+  const rows = new Map<SectionIndex, LineRow[]>();
+  if (lines === undefined) return rows;
+  new LineReader(object, lines).walk((section, row) => {
+    const known = rows.get(section);
+    if (known === undefined) rows.set(section, [row]);
+    else known.push(row);
+    return false;
+  });
+  for (const list of rows.values()) list.sort((a, b) => a.from - b.from);
+  return rows;
 }
 
 /**

@@ -315,8 +315,11 @@ class LayoutReader {
  * The layouts of an object's types; undefined if it was compiled without debug information.
  * Throws FormatError `malformed_object`.
  */
-export function readTypeLayouts(object: ObjectFile, pool: LayoutPool): TypeLayouts | undefined {
-  const entries = readDebugEntries(object);
+export function readTypeLayouts(
+  object: ObjectFile,
+  pool: LayoutPool,
+  entries: readonly DebugEntry[] | undefined = readDebugEntries(object),
+): TypeLayouts | undefined {
   return entries === undefined ? undefined : new LayoutReader(object, entries, pool).read(entries);
 }
 

@@ -106,6 +106,13 @@ async function checkUnit(
   return { check, match: result };
 }
 
+/** What checking an update shows, and what it was shown by. */
+export interface UpdateCheck {
+  readonly units: readonly UnitCheck[];
+  /** For each unit; undefined for one that does not match. */
+  readonly matches: readonly (MatchedUnit | undefined)[];
+}
+
 /**
  * Checks an update. A unit that does not match is in the result; throws RefusedError and MatchError for what
  * would stop linking.
@@ -115,7 +122,7 @@ export async function checkUpdate(
   objects: UpdateObjects,
   kernel: Kernel,
   patches: TextPatches = noPatches,
-): Promise<readonly UnitCheck[]> {
+): Promise<UpdateCheck> {
   const units = [];
   const mode = await modeOptions(objects.matching);
   const options = { ...mode, tables: new RunTables(kernel), patches };
@@ -131,5 +138,5 @@ export async function checkUpdate(
       name.startsWith('ksplice_') ? CORE_SOMEWHERE : undefined,
     );
   }
-  return units.map(({ check }) => check);
+  return { units: units.map(({ check }) => check), matches: units.map(({ match }) => match) };
 }

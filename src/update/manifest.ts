@@ -17,31 +17,13 @@ import { areCveIdsNormal, isCveId } from './cve-ids.ts';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
 import { MANIFEST_MEMBER } from './member-names.ts';
+import { lineText, symbolName, treePath } from './schema.ts';
 import { isUpdateId } from './update-id.ts';
 
-// Control characters, the line separators, and what reverses the direction of writing.
-const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u;
-
-const line = (most: number) =>
-  v.pipe(
-    v.string(),
-    v.maxLength(most),
-    v.check((text) => !UNPRINTABLE.test(text), 'a line of printable text'),
-  );
-const name = (most: number) => v.pipe(line(most), v.nonEmpty());
-const symbol = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,512}$/, 'a symbol name'));
+const name = (most: number) => v.pipe(lineText(most), v.nonEmpty());
 const unsigned32 = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
 const sectionOffset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LIMITS.member));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 of 64 hexadecimal digits'));
-const relativePath = v.pipe(
-  v.string(),
-  v.maxLength(1024),
-  v.check(isRelativePath, 'a path below the source tree, without . or ..'),
-);
-
-function isRelativePath(path: string): boolean {
-  return /^[\x21-\x7e]+$/.test(path) && path.split('/').every((part) => !['', '.', '..'].includes(part));
-}
 
 const memberSchema = v.strictObject({
   file: v.pipe(v.string(), v.maxLength(100)),
@@ -64,9 +46,9 @@ const kernelSchema = v.strictObject({
 /** A function that is replaced. */
 const functionSchema = v.strictObject({
   /** Its replacement, in the replacement object. */
-  name: symbol,
+  name: symbolName,
   /** The old function, in the pre object; or, with an owner, in its replacement object. */
-  preName: symbol,
+  preName: symbolName,
   /** The update below whose code is replaced. */
   owner: v.exactOptional(updateId),
   /** Where the jump goes: bytes from the start of the old function, and bytes of whole instructions. */
@@ -80,21 +62,21 @@ const functionSchema = v.strictObject({
 
 /** What an undefined symbol of the replacement object stands for. */
 const referenceSchema = v.strictObject({
-  symbol,
+  symbol: symbolName,
   /** `unit`: a static of this unit, to be found in the unit; `global`: by name anywhere. */
   scope: v.picklist(['unit', 'global']),
-  preName: symbol,
+  preName: symbolName,
   /** The update below that brought it; `preName` is its name in that one's replacement object. */
   owner: v.exactOptional(updateId),
   kind: v.picklist(['function', 'object', 'unknown']),
   weak: v.boolean(),
   /** Where it lies in the sectioned build of the unit, if the unit defines it. */
-  pre: v.nullable(v.strictObject({ section: symbol, offset: sectionOffset, size: sectionOffset })),
+  pre: v.nullable(v.strictObject({ section: symbolName, offset: sectionOffset, size: sectionOffset })),
 });
 
 const unitSchema = v.strictObject({
-  path: relativePath,
-  source: relativePath,
+  path: treePath,
+  source: treePath,
   target: name(64),
   pre: memberSchema,
   replacement: memberSchema,
@@ -103,19 +85,19 @@ const unitSchema = v.strictObject({
     v.pipe(v.array(v.strictObject({ id: updateId, replacement: memberSchema })), v.minLength(1)),
   ),
   functions: v.array(functionSchema),
-  newFunctions: v.array(symbol),
+  newFunctions: v.array(symbolName),
   /** New functions that the core calls when the update is applied or undone; left out rather than empty. */
   hooks: v.exactOptional(
-    v.pipe(v.array(v.strictObject({ kind: v.picklist(HOOK_KINDS), name: symbol })), v.minLength(1)),
+    v.pipe(v.array(v.strictObject({ kind: v.picklist(HOOK_KINDS), name: symbolName })), v.minLength(1)),
   ),
   references: v.array(referenceSchema),
-  escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(line(1024)) }),
+  escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(lineText(1024)) }),
 });
 
 const manifestFields = v.strictObject({
   format: v.literal(1),
   id: updateId,
-  description: line(1024),
+  description: lineText(1024),
   /** What it fixes, where its author says so; left out rather than empty. */
   cves: v.exactOptional(
     v.pipe(
@@ -149,6 +131,8 @@ const manifestFields = v.strictObject({
     v.minLength(1),
   ),
   units: v.pipe(v.array(unitSchema), v.minLength(1), v.maxLength(LIMITS.units)),
+  /** What was found when it was made; an update of a version that did not record it has none. */
+  changes: v.exactOptional(memberSchema),
   core: memberSchema,
   stub: memberSchema,
   createdBy: name(128),

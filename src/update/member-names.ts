@@ -8,6 +8,7 @@
 export const MANIFEST_MEMBER = 'manifest.json';
 export const DIGEST_MEMBER = 'manifest.sha256';
 export const PATCH_MEMBER = 'patch';
+export const CHANGES_MEMBER = 'changes.json';
 export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
 
@@ -33,6 +34,7 @@ const FIXED: ReadonlySet<string> = new Set([
   MANIFEST_MEMBER,
   DIGEST_MEMBER,
   PATCH_MEMBER,
+  CHANGES_MEMBER,
   CORE_MEMBER,
   STUB_MEMBER,
 ]);
@@ -45,15 +47,20 @@ export function isMemberName(name: string): boolean {
   );
 }
 
-/** Every member of an update, in order; for each unit the number of updates below that have code for it. */
-export function memberNames(units: readonly number[]): readonly string[] {
+/** Every member of an update, in order. */
+export function memberNames(parts: {
+  readonly hasChanges: boolean;
+  /** For each unit, how many updates below have code for it. */
+  readonly units: readonly number[];
+}): readonly string[] {
   return [
     MANIFEST_MEMBER,
     DIGEST_MEMBER,
     PATCH_MEMBER,
+    ...(parts.hasChanges ? [CHANGES_MEMBER] : []),
     CORE_MEMBER,
     STUB_MEMBER,
-    ...units.flatMap((below, unit) => [
+    ...parts.units.flatMap((below, unit) => [
       preMember(unit),
       replacementMember(unit),
       ...Array.from({ length: below }, (_, number) => belowMember(unit, number)),

@@ -12,6 +12,7 @@ import { malformedUpdate, quoted } from './malformed.ts';
 import { type Manifest, type ManifestMember, parseManifest } from './manifest.ts';
 import {
   belowMember,
+  CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -62,6 +63,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
         replacement: object(replacement, belowMember(index, below)),
       })),
     })),
+    changes: manifest.changes === undefined ? undefined : object(manifest.changes, CHANGES_MEMBER),
     core: object(manifest.core, CORE_MEMBER),
     stub: object(manifest.stub, STUB_MEMBER),
     createdBy: manifest.createdBy,
@@ -130,7 +132,10 @@ function checkDigestLine(manifest: Uint8Array, found: Uint8Array, file: string):
 
 /** Exactly the members that the manifest stands for, in their order. */
 function checkMemberNames(members: readonly TarMember[], manifest: Manifest, file: string): void {
-  const expected = memberNames(manifest.units.map(({ on = [] }) => on.length));
+  const expected = memberNames({
+    hasChanges: manifest.changes !== undefined,
+    units: manifest.units.map(({ on = [] }) => on.length),
+  });
   const length = Math.max(members.length, expected.length);
   for (let index = 0; index < length; index += 1) {
     const found = members[index]?.name ?? 'no member';

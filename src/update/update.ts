@@ -51,6 +51,8 @@ export interface UpdateContents {
   readonly coreInterface: number;
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
+  /** changes.json (changes.ts): what was found when it was made, if that was recorded. */
+  readonly changes: Uint8Array | undefined;
   /** ELF object: the core, linked to a module for this kernel; its undefined symbols are the kernel's. */
   readonly core: Uint8Array;
   /** ELF object: `struct module` and the tables that every update module starts from. */

@@ -3,6 +3,7 @@ import { LIMITS } from './limits.ts';
 import { encodeManifest, type Manifest, type ManifestCodeBelow, type ManifestMember } from './manifest.ts';
 import {
   belowMember,
+  CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
@@ -31,6 +32,7 @@ export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array>
     { name: MANIFEST_MEMBER, bytes: manifest },
     { name: DIGEST_MEMBER, bytes: digestLine(manifest) },
     { name: PATCH_MEMBER, bytes: Buffer.concat(contents.patches.map(({ bytes }) => bytes)) },
+    ...(contents.changes === undefined ? [] : [{ name: CHANGES_MEMBER, bytes: contents.changes }]),
     { name: CORE_MEMBER, bytes: contents.core },
     { name: STUB_MEMBER, bytes: contents.stub },
     ...contents.units.flatMap(({ pre, replacement, on }, index) => [
@@ -72,6 +74,7 @@ function describe(contents: UpdateContents): Manifest {
       replacement: describeMember(replacementMember(index), replacement),
       ...(on.length === 0 ? {} : { on: on.map((below, number) => describeBelow(below, index, number)) }),
     })),
+    ...(contents.changes === undefined ? {} : { changes: describeMember(CHANGES_MEMBER, contents.changes) }),
     core: describeMember(CORE_MEMBER, contents.core),
     stub: describeMember(STUB_MEMBER, contents.stub),
     createdBy: contents.createdBy,

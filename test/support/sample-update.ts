@@ -1,3 +1,4 @@
+import { encodeChanges, type UpdateChanges } from '../../src/update/changes.ts';
 import type { UpdateContents } from '../../src/update/update.ts';
 
 /** Bytes that look like nothing else: a label, then a pattern. No multiple of 512, so that padding is there. */
@@ -11,6 +12,56 @@ function sampleObject(label: string, length: number): Uint8Array {
 }
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+/** What create would have recorded of the sample. */
+export const sampleChanges: UpdateChanges = {
+  format: 1,
+  notes: ['Documentation/x.rst: ignored: no kernel code'],
+  remarks: [
+    { code: 'function_removed', severity: 'note', message: 'fs/pipe.o: pipe_poll is gone', hint: 'none' },
+  ],
+  same: ['fs/splice.o'],
+  units: [
+    {
+      path: 'net/ipv4/ip_options.o',
+      patched: ['net/ipv4/ip_options.c'],
+      functions: [
+        {
+          name: 'ip_options_compile',
+          why: ['bytes differ at +0x4'],
+          code: [
+            {
+              file: 'net/ipv4/ip_options.c',
+              function: 'ip_options_compile',
+              isInlined: false,
+              removed: [3],
+              added: [3, 4],
+            },
+          ],
+        },
+      ],
+      newData: [{ name: 'routes', size: 8, section: '.bss.routes' }],
+      copiedData: [],
+      removedFunctions: [],
+      removedData: [],
+      unchanged: 12,
+      files: ['net/ipv4/ip_options.c'],
+      lines: [{ name: 'ip_options_compile', rows: [0, 0, 3] }],
+    },
+    {
+      path: 'fs/pipe.o',
+      patched: ['include/linux/pipe_fs_i.h'],
+      functions: [{ name: 'pipe_read', why: ['size 0x40, before 0x30'], code: [] }],
+      newData: [],
+      copiedData: [],
+      removedFunctions: ['pipe_poll'],
+      removedData: [],
+      unchanged: 30,
+      files: [],
+      lines: [],
+    },
+  ],
+};
 
 /** The contents of a small update with two units and two patches, for tests of the file and of what reads it. */
 export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateContents {
@@ -85,6 +136,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },
       },
     ],
+    changes: encodeChanges(sampleChanges, 'sample_1.ksplice'),
     core: sampleObject('core', 2000),
     stub: sampleObject('stub', 600),
     createdBy: 'ksplice 0.1.0',
