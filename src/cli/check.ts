@@ -10,6 +10,8 @@ import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { targetNotLoaded } from '../live/target-not-loaded.ts';
 import { textPatches } from '../live/text-patches.ts';
+import { SignatureGate } from '../live/trust/gate.ts';
+import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { counted, formatSize } from '../report/format.ts';
 import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -51,6 +53,11 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   if (flags.image === undefined) requireRoot("read the running kernel's memory");
   session.progress.step(`checking ${file}`);
   const update = readUpdateFile(file);
+  // What was applied to this machine says nothing of a kernel at rest.
+  const gate = new SignatureGate(flags.image === undefined ? runningIdentity() : undefined);
+  const signature = gate.admit(update, (warning) => {
+    session.progress.print(`warning: ${warning}`);
+  });
   const objects = readObjects(update);
   session.progress.step('reading the kernel');
   const subject = await openKernel(flags);
@@ -71,8 +78,14 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
       });
     }
     session.result(
-      { id: update.id, kernel: { ...identity, running: kernel.isRunning }, mode: update.matching, units },
-      `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}\n`,
+      {
+        id: update.id,
+        kernel: { ...identity, running: kernel.isRunning },
+        mode: update.matching,
+        signature,
+        units,
+      },
+      `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}${signedText(signature)}\n`,
     );
   } finally {
     subject.close();
@@ -87,6 +100,10 @@ async function needTargets({ kernel, load }: Subject, id: string, objects: Updat
     if (load === undefined) throw targetNotLoaded(id, target);
     await load(target);
   }
+}
+
+function signedText({ signer, serial }: SignatureVerdict): string {
+  return signer === null ? '' : `, signed by ${signer} (serial ${serial})`;
 }
 
 /** The first one is the error; all are in its details. */

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { cacheDir } from '../debian/cache-dir.ts';
 import { UsageError } from '../diagnostics/error.ts';
 import { counted, formatDuration, formatSize } from '../report/format.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
+import type { SignatureStatement } from '../update/signature.ts';
+import { shortKeyId } from '../update/signing-keys.ts';
 import type { UpdateContents } from '../update/update.ts';
 import { writeUpdate } from '../update/write-update.ts';
 import { findCoreSources } from './core-sources.ts';
@@ -15,7 +15,9 @@ import { createUpdate } from './create-pipeline.ts';
 import { prebuildKernel } from './create-prepare.ts';
 import { checkKernelChoice } from './kernel-parts.ts';
 import type { Session } from './session.ts';
+import { readSigner } from './signer.ts';
 import { VERSION } from './version.ts';
+import { writeWhole } from './write-whole.ts';
 
 /** `ksplice create` */
 export async function create(session: Session, flags: CreateFlags): Promise<void> {
@@ -25,6 +27,8 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   checkPatchChoice(flags);
   if (flags.prebuild === true) checkPrebuild(flags);
   const cve = normalizeCveIds(flags.cve ?? []);
+  // What can be wrong with the key is told now, and not after minutes.
+  const signer = readSigner(session.host, { ...flags, key: flags.sign });
   const coreSources = findCoreSources(session.host.program);
   const options = {
     ...flags,
@@ -48,8 +52,10 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     return;
   }
   const { contents, notes } = await createUpdate(options);
-  const bytes = await writeUpdate(contents);
   const file = flags.output ?? `${contents.id}.ksplice`;
+  const unsigned = await writeUpdate(contents);
+  const signed = signer === undefined ? undefined : await signer.sign(unsigned, file);
+  const bytes = signed?.bytes ?? unsigned;
   await writeWhole(file, bytes);
 
   const seconds = elapsed();
@@ -57,6 +63,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     id: contents.id,
     file: path.resolve(session.host.cwd, file),
     cves: contents.cves,
+    signature: signed === undefined ? null : { key: signed.statement.key, serial: signed.statement.serial },
     functions: contents.units.flatMap((unit) => unit.functions.map(({ preName }) => preName)),
     newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
     hooks: contents.units.flatMap((unit) => unit.hooks),
@@ -64,34 +71,15 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     notes,
     seconds,
   };
-  session.result(result, resultText(contents, file, notes, bytes.length, seconds));
+  session.result(result, resultText(contents, file, notes, signed?.statement, bytes.length, seconds));
 }
 
 /** What says how the update shall be means nothing where none is made. Throws UsageError. */
-function checkPrebuild({ output, id, description, cve, match, ...rest }: CreateFlags): void {
-  const without = { output, id, description, cve, match, 'max-units': rest['max-units'] };
+function checkPrebuild({ output, id, description, cve, match, sign, ...rest }: CreateFlags): void {
+  const without = { output, id, description, cve, match, sign, 'max-units': rest['max-units'] };
   const given = Object.entries(without).find(([, value]) => value !== undefined);
   if (given !== undefined) {
     throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });
-  }
-}
-
-/** The file is there whole, or as it was before. */
-async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    const handle = await open(temporary, 'wx', 0o644);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (cause) {
-    await rm(temporary, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError('usage', `cannot write ${file}: ${reason}`, { cause });
   }
 }
 
@@ -99,6 +87,7 @@ function resultText(
   contents: UpdateContents,
   file: string,
   notes: readonly string[],
+  signed: SignatureStatement | undefined,
   size: number,
   seconds: number,
 ): string {
@@ -110,6 +99,8 @@ function resultText(
     lines.push(...unit.hooks.map(({ kind, name }) => `    calls ${name} (${kind})`));
   }
   if (contents.cves.length > 0) lines.push(`  fixes ${contents.cves.join(', ')}`);
+  if (signed !== undefined)
+    lines.push(`  signed with key ${shortKeyId(signed.key)}, serial ${signed.serial}`);
   lines.push(...notes.map((note) => `  ${note}`));
   const functions = counted(contents.units.flatMap((unit) => unit.functions).length, 'function');
   const units = counted(contents.units.length, 'unit');

@@ -11,8 +11,8 @@ export const PATCH_MEMBER = 'patch';
 export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
 
-/** Kept for what will hold signatures; a reader of format 1 refuses it. */
-export const RESERVED_MEMBERS: readonly string[] = ['signature'];
+/** Who made it; the last member, or none. */
+export const SIGNATURE_MEMBER = 'signature';
 
 /** The plainly compiled object of a unit before the patch. */
 export function preMember(unit: number): string {
@@ -30,6 +30,7 @@ const FIXED: ReadonlySet<string> = new Set([
   PATCH_MEMBER,
   CORE_MEMBER,
   STUB_MEMBER,
+  SIGNATURE_MEMBER,
 ]);
 
 /** Could this be a member of some update file? Whether of this one, the manifest says. */
@@ -37,7 +38,7 @@ export function isMemberName(name: string): boolean {
   return FIXED.has(name) || /^units\/(?:0|[1-9][0-9]{0,3})\/(?:pre|replacement)\.o$/.test(name);
 }
 
-/** Every member of an update with so many units, in order. */
+/** Every member of an update with so many units, in order, but for the signature. */
 export function memberNames(units: number): readonly string[] {
   const names = [MANIFEST_MEMBER, DIGEST_MEMBER, PATCH_MEMBER, CORE_MEMBER, STUB_MEMBER];
   for (let unit = 0; unit < units; unit += 1) {
