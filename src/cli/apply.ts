@@ -1,46 +1,76 @@
 import { type ApplyResult, applyUpdate } from '../live/apply.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { PreparedUpdates } from '../live/prepare-updates.ts';
+import { runningIdentity } from '../live/running-identity.ts';
+import { SignatureGate } from '../live/trust/gate.ts';
+import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { counted } from '../report/format.ts';
 import { readUpdateFile } from '../update/read-update.ts';
+import type { Update } from '../update/update.ts';
 import type { ApplyFlags } from './apply-command.ts';
 import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
 import { switchText } from './switch-text.ts';
 
+/** With what its signature is worth. */
+interface AppliedUpdate extends ApplyResult {
+  readonly signature: SignatureVerdict | undefined;
+}
+
 function prepare(session: Session, files: readonly string[]): PreparedUpdates {
-  return new PreparedUpdates(
-    files.map((file) => {
-      session.progress.step(`checking ${file}`);
-      return readUpdateFile(file);
-    }),
-  );
+  const updates = files.map((file) => {
+    session.progress.step(`checking ${file}`);
+    return readUpdateFile(file);
+  });
+  // Objects are read only of updates that may be applied; what is told of them is told in the lock.
+  admitAll(updates, () => undefined);
+  return new PreparedUpdates(updates);
+}
+
+/** May they be applied here, by who signed them? All of them, before anything is touched. */
+function admitAll(
+  updates: readonly Update[],
+  warn: (text: string) => void,
+): { readonly gate: SignatureGate; readonly verdicts: readonly SignatureVerdict[] } {
+  const gate = new SignatureGate(runningIdentity());
+  return { gate, verdicts: updates.map((update) => gate.admit(update, warn)) };
 }
 
 /** `ksplice apply FILE...`. Every file is read and checked before the first is applied. */
 export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
-  const results: ApplyResult[] = [];
+  const results: AppliedUpdate[] = [];
   // As soon as the lock's helper has been started; what is wrong is told in the lock, where it is awaited.
   const preparing = Promise.resolve().then(() => prepare(session, files));
   preparing.catch(() => undefined);
   await withMachineLock(waitNotice(session), async () => {
     using prepared = await preparing;
-    for (const one of prepared.list) {
+    // Once more: another run may have applied a later one meanwhile.
+    const { gate, verdicts } = admitAll(
+      prepared.list.map(({ update }) => update),
+      (text) => {
+        session.progress.print(`warning: ${text}`);
+      },
+    );
+    for (const [index, one] of prepared.list.entries()) {
       const { id } = one.update;
+      const signed = gate.stage([one.update]);
       try {
-        results.push(await applyUpdate(one, prepared.kernel, liveContext(session, id, flags.debug)));
+        const result = await applyUpdate(one, prepared.kernel, liveContext(session, id, flags.debug));
+        results.push({ ...result, signature: verdicts[index] });
       } catch (error) {
+        signed?.discard();
         if (results.length > 0) {
           session.note(`applied before that: ${results.map((each) => each.id).join(', ')}`);
         }
         throw error;
       }
+      signed?.commit();
     }
   });
   session.result({ updates: results }, results.map(resultText).join(''));
 }
 
-function resultText(result: ApplyResult): string {
+function resultText(result: AppliedUpdate): string {
   if (result.alreadyApplied) {
     return `${result.id}: applied already, nothing to do\n`;
   }
@@ -51,5 +81,7 @@ function resultText(result: ApplyResult): string {
   const left =
     result.recovered === 'leftovers' ? `${result.id}: removed what an interrupted run had left\n` : '';
   const matched = result.mode === 'strict' ? '' : ', matched tolerantly';
-  return `${left}${result.id}: applied: ${replaced}${matched}, ${switchText(result.timing)}\n`;
+  const signer = result.signature?.signer ?? null;
+  const signed = signer === null ? '' : `, signed by ${signer}`;
+  return `${left}${result.id}: applied: ${replaced}${matched}${signed}, ${switchText(result.timing)}\n`;
 }

@@ -1,4 +1,7 @@
-import { type UnitCheck } from '../link/check-update.ts';
+import type { UnitCheck } from '../link/check-update.ts';
+import { runningIdentity } from '../live/running-identity.ts';
+import { SignatureGate } from '../live/trust/gate.ts';
+import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { formatSize } from '../report/format.ts';
 import { readUpdateFile } from '../update/read-update.ts';
 import type { CheckFlags } from './check-command.ts';
@@ -10,13 +13,22 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   checkKernelFlags(flags);
   session.progress.step(`checking ${file}`);
   const update = readUpdateFile(file);
+  // What was applied to this machine says nothing of a kernel at rest.
+  const gate = new SignatureGate(flags.image === undefined ? runningIdentity() : undefined);
+  const signature = gate.admit(update, (warning) => {
+    session.progress.print(`warning: ${warning}`);
+  });
   const { units, identity, isRunning, difference } = await checkAgainstKernel(session, flags, update);
   refuseMismatches(units);
   if (difference !== undefined) throw difference;
   session.result(
-    { id: update.id, kernel: { ...identity, running: isRunning }, mode: update.matching, units },
-    `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}\n`,
+    { id: update.id, kernel: { ...identity, running: isRunning }, mode: update.matching, signature, units },
+    `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}${signedText(signature)}\n`,
   );
+}
+
+function signedText({ signer, serial }: SignatureVerdict): string {
+  return signer === null ? '' : `, signed by ${signer} (serial ${serial})`;
 }
 
 function unitText(unit: UnitCheck, verbose: boolean): string {

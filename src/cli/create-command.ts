@@ -2,6 +2,7 @@ import { buildCommand, type Command } from '@stricli/core';
 import type { MatchMode } from '../match/match-unit.ts';
 import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
+import { signingFlags } from './signing-flags.ts';
 
 export type CreateFlags = CommonFlags & {
   readonly patch?: readonly string[];
@@ -20,6 +21,9 @@ export type CreateFlags = CommonFlags & {
   readonly jobs?: number;
   readonly match?: MatchMode;
   readonly 'max-units'?: number;
+  readonly sign?: string;
+  readonly serial?: number;
+  readonly 'passphrase-file'?: string;
 };
 
 function parseJobs(input: string): number {
@@ -143,6 +147,14 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         placeholder: 'N',
         brief: 'Most units to compile for a changed header [400]',
       },
+      sign: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'KEYFILE',
+        brief: 'Sign it with this private key (ksplice key generate)',
+      },
+      ...signingFlags,
       jobs: {
         kind: 'parsed',
         parse: parseJobs,
@@ -165,11 +177,12 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         'ksplice create --git v6.1.174..v6.1.176 --source linux --config /boot/config-6.1.174',
         'ksplice create --diffext .new --source linux --config /boot/config-6.1.174',
         'ksplice create --patch second.patch --on first.ksplice --kernel 6.1.0-47-cloud-amd64',
+        'ksplice create --patch fix.patch --sign release.key',
         'ksplice create --prebuild --kernel 6.1.0-47-cloud-amd64',
       ],
     ),
     customUsage: [
-      '--patch FILE... [--kernel RELEASE] [-o FILE] [--on FILE...] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--jobs N] [--json] [-v]',
+      '--patch FILE... [--kernel RELEASE] [-o FILE] [--on FILE...] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--sign KEYFILE [--serial N] [--passphrase-file FILE]] [--jobs N] [--json] [-v]',
       '(--patch FILE... | --git COMMIT | --diffext EXT) --source DIR --config FILE [--image FILE] [-o FILE] [...]',
       '--prebuild [--kernel RELEASE | --source DIR --config FILE [--image FILE]] [--jobs N] [--json] [-v]',
     ],

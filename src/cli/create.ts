@@ -4,6 +4,8 @@ import { cacheDir } from '../debian/cache-dir.ts';
 import { UsageError } from '../diagnostics/error.ts';
 import { counted, formatDuration, formatSize } from '../report/format.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
+import type { SignatureStatement } from '../update/signature.ts';
+import { shortKeyId } from '../update/signing-keys.ts';
 import type { UpdateContents } from '../update/update.ts';
 import { writeUpdate } from '../update/write-update.ts';
 import { findCoreSources } from './core-sources.ts';
@@ -13,6 +15,7 @@ import { createUpdate } from './create-pipeline.ts';
 import { prebuildKernel } from './create-prepare.ts';
 import { checkKernelChoice } from './kernel-parts.ts';
 import type { Session } from './session.ts';
+import { readSigner } from './signer.ts';
 import { VERSION } from './version.ts';
 import { writeWhole } from './write-whole.ts';
 
@@ -24,6 +27,8 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   checkPatchChoice(flags);
   if (flags.prebuild === true) checkPrebuild(flags);
   const cve = normalizeCveIds(flags.cve ?? []);
+  // What can be wrong with the key is told now, and not after minutes.
+  const signer = readSigner(session.host, { ...flags, key: flags.sign });
   const coreSources = findCoreSources(session.host.program);
   const options = {
     ...flags,
@@ -47,8 +52,10 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     return;
   }
   const { contents, notes } = await createUpdate(options);
-  const bytes = await writeUpdate(contents);
   const file = flags.output ?? `${contents.id}.ksplice`;
+  const unsigned = await writeUpdate(contents);
+  const signed = signer === undefined ? undefined : await signer.sign(unsigned, file);
+  const bytes = signed?.bytes ?? unsigned;
   await writeWhole(file, bytes);
 
   const seconds = elapsed();
@@ -56,6 +63,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     id: contents.id,
     file: path.resolve(session.host.cwd, file),
     cves: contents.cves,
+    signature: signed === undefined ? null : { key: signed.statement.key, serial: signed.statement.serial },
     functions: contents.units.flatMap((unit) => unit.functions.map(({ preName }) => preName)),
     newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
     hooks: contents.units.flatMap((unit) => unit.hooks),
@@ -63,12 +71,12 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     notes,
     seconds,
   };
-  session.result(result, resultText(contents, file, notes, bytes.length, seconds));
+  session.result(result, resultText(contents, file, notes, signed?.statement, bytes.length, seconds));
 }
 
 /** What says how the update shall be means nothing where none is made. Throws UsageError. */
-function checkPrebuild({ output, on, id, description, cve, match, ...rest }: CreateFlags): void {
-  const without = { output, on, id, description, cve, match, 'max-units': rest['max-units'] };
+function checkPrebuild({ output, on, id, description, cve, match, sign, ...rest }: CreateFlags): void {
+  const without = { output, on, id, description, cve, match, sign, 'max-units': rest['max-units'] };
   const given = Object.entries(without).find(([, value]) => value !== undefined);
   if (given !== undefined) {
     throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });
@@ -79,6 +87,7 @@ function resultText(
   contents: UpdateContents,
   file: string,
   notes: readonly string[],
+  signed: SignatureStatement | undefined,
   size: number,
   seconds: number,
 ): string {
@@ -90,6 +99,8 @@ function resultText(
     lines.push(...unit.hooks.map(({ kind, name }) => `    calls ${name} (${kind})`));
   }
   if (contents.cves.length > 0) lines.push(`  fixes ${contents.cves.join(', ')}`);
+  if (signed !== undefined)
+    lines.push(`  signed with key ${shortKeyId(signed.key)}, serial ${signed.serial}`);
   lines.push(...notes.map((note) => `  ${note}`));
   const functions = counted(contents.units.flatMap((unit) => unit.functions).length, 'function');
   const units = counted(contents.units.length, 'unit');

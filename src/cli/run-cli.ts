@@ -27,13 +27,14 @@ import { createCommand } from './create-command.ts';
 import { debianCommands } from './debian-command.ts';
 import type { Host } from './host.ts';
 import { inspectCommand } from './inspect-command.ts';
+import { keyCommands } from './key-command.ts';
 import { undoCommand } from './undo-command.ts';
 import { argumentError, unknownCommand } from './usage-error.ts';
 import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
 const root: RouteMap<CliContext> = buildRouteMap<
-  'create' | 'inspect' | 'check' | 'apply' | 'undo' | 'view' | 'debian' | 'cache',
+  'create' | 'inspect' | 'check' | 'apply' | 'undo' | 'view' | 'key' | 'debian' | 'cache',
   CliContext
 >({
   routes: {
@@ -43,6 +44,7 @@ const root: RouteMap<CliContext> = buildRouteMap<
     apply: applyCommand,
     undo: undoCommand,
     view: viewCommand,
+    key: keyCommands,
     debian: debianCommands,
     cache: cacheCommands,
   },
@@ -76,7 +78,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
       env: {},
     },
   };
-  if (argv.length === 0 || (argv.length === 1 && argv[0] === 'debian')) {
+  if (argv.length === 0 || (argv.length === 1 && ['debian', 'key'].includes(argv[0] ?? ''))) {
     const hint = `see ${['ksplice', ...argv].join(' ')} --help`;
     failures.push(new UsageError('usage', 'a command is missing', { hint }));
   } else {

@@ -1,10 +1,13 @@
 import { UsageError } from '../diagnostics/error.ts';
+import type { SignatureVerdict } from '../live/trust/judge.ts';
+import { signatureLook } from '../live/trust/look.ts';
 import { type UpdateView, viewUpdates } from '../live/view.ts';
 import { counted, formatSize } from '../report/format.ts';
 import type { ManifestUnit } from '../update/manifest.ts';
 import { readUpdateFile } from '../update/read-update.ts';
 import type { Update } from '../update/update.ts';
 import type { Session } from './session.ts';
+import { signatureText } from './signature-text.ts';
 import type { ViewFlags } from './view-command.ts';
 
 /** `ksplice view [ID | --file FILE]` */
@@ -21,9 +24,18 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
   const update = readUpdateFile(flags.file);
   const patches = update.patches.map(({ name, bytes }) => ({ name, text: patchText(bytes) }));
   const { digest, manifest } = update;
+  const signature = signatureLook()(update);
   session.result(
-    { file: flags.file, digest, ...manifest, cves: update.cves, matching: update.matching, patches },
-    fileText(flags.file, update),
+    {
+      file: flags.file,
+      digest,
+      signature,
+      ...manifest,
+      cves: update.cves,
+      matching: update.matching,
+      patches,
+    },
+    fileText(flags.file, update, signature),
   );
 }
 
@@ -32,6 +44,7 @@ function viewText(update: UpdateView, withPatch: boolean): string {
     `${update.id}: ${update.stage}${update.appliedAt === null ? '' : ` since ${update.appliedAt}`}`,
     ...labelled('description', update.description === '' ? [] : [update.description]),
     ...labelled('fixes', update.cves),
+    ...labelled('signed by', signedBy(update.signature)),
     ...labelled('units', update.units),
     ...labelled('functions', update.functions),
     ...labelled('last abort', update.abortCause === 'ok' ? [] : [update.abortCause]),
@@ -48,7 +61,7 @@ function viewText(update: UpdateView, withPatch: boolean): string {
   return `${lines.join('\n')}\n${patches}`;
 }
 
-function fileText(file: string, update: Update): string {
+function fileText(file: string, update: Update, signature: SignatureVerdict): string {
   const { kernel, manifest } = update;
   const lines = [
     `${file}: update ${update.id}`,
@@ -60,10 +73,16 @@ function fileText(file: string, update: Update): string {
     ...labelled('matched', [update.matching]),
     ...labelled('core', [`interface ${update.coreInterface}`]),
     ...labelled('made by', [update.createdBy]),
+    ...labelled('signed by', signedBy(signature)),
     ...manifest.units.flatMap(unitLines),
   ];
   const patches = update.patches.map(({ name, bytes }) => `\n${name}:\n${patchText(bytes)}`).join('');
   return `${lines.join('\n')}\n${patches}`;
+}
+
+function signedBy(signature: SignatureVerdict | null): readonly string[] {
+  const text = signature === null ? undefined : signatureText(signature);
+  return text === undefined ? [] : [text];
 }
 
 function unitLines(unit: ManifestUnit): readonly string[] {

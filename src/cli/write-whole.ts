@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { UsageError } from '../diagnostics/error.ts';
 
-/** The file is there whole, or as it was before. */
+/** Writes a file: it is there whole, or as it was before. Throws UsageError if it cannot be written. */
 export async function writeWhole(file: string, bytes: string | Uint8Array): Promise<void> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
   try {

@@ -15,9 +15,18 @@ export type ErrorCode =
   | 'malformed_object'
   | 'malformed_image'
   | 'malformed_update'
+  | 'malformed_key'
+  | 'malformed_policy'
   // understood, and not safe
   | 'refused'
   | 'id_taken'
+  // who made it
+  | 'not_signed'
+  | 'unknown_key'
+  | 'revoked_key'
+  | 'bad_signature'
+  | 'older_update'
+  | 'unsafe_file'
   | 'no_change'
   // the running kernel
   | 'no_match'

@@ -3,19 +3,23 @@
  *
  *     manifest.json   as in the update file; its SHA-256 identifies the update
  *     patches/N       the patch texts, in the manifest's order
+ *     signature       as in the update file, where it has one
  *     journal         one line an event: ISO time, words
  *
  * Written before the kernel is touched, so that whoever comes after a run that was killed finds which
  * update an entry of the core belongs to. The stage itself is never stored here: only the core knows.
  */
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeManifest, type Manifest, parseManifest } from '../update/manifest.ts';
 import { sha256 } from '../update/sha256.ts';
+import { encodeSignature, parseSignature, type UpdateSignature } from '../update/signature.ts';
 import type { Update } from '../update/update.ts';
 import { RUN_ROOT } from './paths.ts';
 
 export interface UpdateRecord {
+  /** As in the update file; undefined if it had none. */
+  readonly signature: UpdateSignature | undefined;
   /** SHA-256 of the manifest: two updates are the same exactly when it is equal. */
   readonly digest: string;
   readonly manifest: Manifest;
@@ -32,6 +36,11 @@ export function writeRecord(update: Update): void {
   update.patches.forEach(({ bytes }, number) => {
     writeFileSync(path.join(directory, 'patches', String(number)), bytes, { mode: 0o600 });
   });
+  const signature = path.join(directory, 'signature');
+  rmSync(signature, { force: true });
+  if (update.signature !== undefined) {
+    writeFileSync(signature, encodeSignature(update.signature), { mode: 0o600 });
+  }
   const manifest = path.join(directory, 'manifest.json');
   writeFileSync(manifest, encodeManifest(update.manifest, manifest), { mode: 0o600 });
 }
@@ -47,7 +56,9 @@ export function readRecord(id: string): UpdateRecord | undefined {
       name,
       text: readFileSync(path.join(directory, 'patches', String(number)), 'utf8'),
     }));
-    return { digest: sha256(bytes), manifest, patches };
+    const signed = path.join(directory, 'signature');
+    const signature = existsSync(signed) ? parseSignature(readFileSync(signed), signed) : undefined;
+    return { digest: sha256(bytes), manifest, patches, signature };
   } catch {
     return undefined;
   }

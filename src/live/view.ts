@@ -15,6 +15,8 @@ import {
 import { lastEvent, readRecord } from './journal.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
 import { requireRoot } from './require-root.ts';
+import type { SignatureVerdict } from './trust/judge.ts';
+import { signatureLook } from './trust/look.ts';
 
 export interface UpdateView {
   readonly id: string;
@@ -22,6 +24,8 @@ export interface UpdateView {
   readonly description: string;
   /** CVE numbers of what it fixes, as its author gave them. */
   readonly cves: readonly string[];
+  /** Who signed it, as this machine sees it now. */
+  readonly signature: SignatureVerdict | null;
   /** ISO time of the last apply, or null if it is not applied. */
   readonly appliedAt: string | null;
   readonly functions: readonly string[];
@@ -35,7 +39,7 @@ export interface UpdateView {
   readonly patches: readonly { readonly name: string; readonly text: string }[];
 }
 
-function viewOf(id: string): UpdateView {
+function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateView {
   const record = readRecord(id);
   const stage = stageOf(id);
   const units = record?.manifest.units ?? [];
@@ -45,6 +49,7 @@ function viewOf(id: string): UpdateView {
     stage,
     description: record?.manifest.description ?? '',
     cves: record?.manifest.cves ?? [],
+    signature: record === undefined ? null : lookAt({ id, ...record }),
     appliedAt: stage === 'applied' ? (lastEvent(id, 'done')?.toISOString() ?? null) : null,
     functions,
     units: units.map((unit) => unit.path),
@@ -65,11 +70,12 @@ function viewOf(id: string): UpdateView {
 export function viewUpdates(id: string | undefined): readonly UpdateView[] {
   // The core tells root only; without it there is nothing to tell.
   if (isCoreLoaded()) requireRoot('see which updates are applied');
-  if (id === undefined) return listEntries().map(viewOf);
+  const lookAt = signatureLook();
+  if (id === undefined) return listEntries().map((each) => viewOf(each, lookAt));
   if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id)) {
     throw new UsageError('unknown_update', `${id}: no update of this ID on this machine`, {
       hint: 'ksplice view lists those that there are',
     });
   }
-  return [viewOf(id)];
+  return [viewOf(id, lookAt)];
 }

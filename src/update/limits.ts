@@ -7,6 +7,8 @@ export const LIMITS = {
   file: 256 * 1024 * 1024,
   /** Bytes of manifest.json. */
   manifest: 4 * 1024 * 1024,
+  /** Bytes of the signature. */
+  signature: 1024,
   /** Bytes of any other member. */
   member: 64 * 1024 * 1024,
   /** Units in one update; the kernel that this is for has about 2,200. */

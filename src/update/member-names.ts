@@ -12,8 +12,8 @@ export const CHANGES_MEMBER = 'changes.json';
 export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
 
-/** Kept for what will hold signatures; a reader of format 1 refuses it. */
-export const RESERVED_MEMBERS: readonly string[] = ['signature'];
+/** Who made it; the last member, or none. */
+export const SIGNATURE_MEMBER = 'signature';
 
 /** The plainly compiled object of a unit before the patch. */
 export function preMember(unit: number): string {
@@ -37,6 +37,7 @@ const FIXED: ReadonlySet<string> = new Set([
   CHANGES_MEMBER,
   CORE_MEMBER,
   STUB_MEMBER,
+  SIGNATURE_MEMBER,
 ]);
 
 /** Could this be a member of some update file? Whether of this one, the manifest says. */
@@ -47,7 +48,7 @@ export function isMemberName(name: string): boolean {
   );
 }
 
-/** Every member of an update, in order. */
+/** Every member of an update, in order, but for the signature. */
 export function memberNames(parts: {
   readonly hasChanges: boolean;
   /** For each unit, how many updates below have code for it. */

@@ -3,7 +3,8 @@
  *
  * Its parts vouch for each other in a chain: manifest.sha256 for the manifest, the manifest for every object
  * and patch, by size and SHA-256. Last, the members are packed again and must give the file, byte for byte, so
- * nothing in it is left unread. This says that the file is whole, not who made it: that takes a signature.
+ * nothing in it is left unread. This says that the file is whole. Who made it, a signature says, if there is one: that it
+ * is for this manifest is seen here, whether it is good and whose it is, by who knows keys.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { UsageError } from '../diagnostics/error.ts';
@@ -20,9 +21,11 @@ import {
   PATCH_MEMBER,
   preMember,
   replacementMember,
+  SIGNATURE_MEMBER,
   STUB_MEMBER,
 } from './member-names.ts';
 import { sha256 } from './sha256.ts';
+import { parseSignature, type UpdateSignature } from './signature.ts';
 import { readMembers, type TarMember } from './tar-members.ts';
 import type { Update, UpdateContents, UpdatePatch } from './update.ts';
 import { digestLine } from './write-update.ts';
@@ -68,7 +71,37 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
     stub: object(manifest.stub, STUB_MEMBER),
     createdBy: manifest.createdBy,
   };
-  return { ...contents, manifest, digest: sha256(manifestBytes) };
+  const digest = sha256(manifestBytes);
+  return { ...contents, manifest, digest, signature: readSignature(archive, manifest, digest, file) };
+}
+
+/** The signature, whose statement must be about this manifest. */
+function readSignature(
+  archive: ReadonlyMap<string, Uint8Array>,
+  manifest: Manifest,
+  digest: string,
+  file: string,
+): UpdateSignature | undefined {
+  const bytes = archive.get(SIGNATURE_MEMBER);
+  if (bytes === undefined) return undefined;
+  const signature = parseSignature(bytes, file);
+  const { statement } = signature;
+  const pairs = [
+    ['manifest', statement.manifest, digest],
+    ['id', statement.id, manifest.id],
+    ['kernel', statement.kernel, manifest.kernel.release],
+  ] as const;
+  for (const [what, found, expected] of pairs) {
+    if (found === expected) continue;
+    throw malformedUpdate(
+      file,
+      `${SIGNATURE_MEMBER}: ${what}`,
+      quoted(found),
+      `${quoted(expected)} as the file has it`,
+      { hint: 'the signature is that of another file, or this one was altered: get it again' },
+    );
+  }
+  return signature;
 }
 
 /**
@@ -76,7 +109,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
  * an update. The size is looked at before anything is read, and only regular files are.
  */
 export function readUpdateFile(path: string): Update {
-  return readUpdate(readBytes(path), path);
+  return readUpdate(readUpdateBytes(path), path);
 }
 
 function openFile(path: string): number {
@@ -92,7 +125,8 @@ function openFile(path: string): number {
   }
 }
 
-function readBytes(path: string): Uint8Array {
+/** The bytes of the file at a path, not looked at yet. Throws as `readUpdateFile` does of what is no file for it. */
+export function readUpdateBytes(path: string): Uint8Array {
   const fd = openFile(path);
   try {
     const status = fstatSync(fd);
@@ -130,12 +164,14 @@ function checkDigestLine(manifest: Uint8Array, found: Uint8Array, file: string):
   }
 }
 
-/** Exactly the members that the manifest stands for, in their order. */
+/** Exactly the members that the manifest stands for, in their order; behind them there may be a signature. */
 function checkMemberNames(members: readonly TarMember[], manifest: Manifest, file: string): void {
-  const expected = memberNames({
+  const isSigned = members.some(({ name }) => name === SIGNATURE_MEMBER);
+  const named = memberNames({
     hasChanges: manifest.changes !== undefined,
     units: manifest.units.map(({ on = [] }) => on.length),
   });
+  const expected = [...named, ...(isSigned ? [SIGNATURE_MEMBER] : [])];
   const length = Math.max(members.length, expected.length);
   for (let index = 0; index < length; index += 1) {
     const found = members[index]?.name ?? 'no member';

@@ -17,7 +17,7 @@
 import { packTar } from 'modern-tar';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
-import { isMemberName, MANIFEST_MEMBER, RESERVED_MEMBERS } from './member-names.ts';
+import { isMemberName, MANIFEST_MEMBER, SIGNATURE_MEMBER } from './member-names.ts';
 
 /** One member of the archive, and where its header starts in the file. */
 export interface TarMember {
@@ -121,21 +121,21 @@ function readHeader(
       'a regular file (type "0")',
     );
   }
-  if (RESERVED_MEMBERS.includes(name)) {
-    throw malformedUpdate(file, at, `member ${quoted(name)}`, 'none: this version does not read it', {
-      hint: 'use the version of ksplice that made this update',
-    });
-  }
   if (!isMemberName(name) || text(header, 345, 155) !== '') {
     throw malformedUpdate(file, at, `member ${quoted(name)}`, 'a member that an update file has');
   }
   const size = octalSize(header, name, file);
   checkFixedBytes(header, name, at, file);
-  const limit = name === MANIFEST_MEMBER ? LIMITS.manifest : LIMITS.member;
+  const limit = limitOf(name);
   if (size > limit) {
     throw malformedUpdate(file, name, `${size} bytes`, `at most ${limit}`);
   }
   return { name, size };
+}
+
+function limitOf(name: string): number {
+  if (name === MANIFEST_MEMBER) return LIMITS.manifest;
+  return name === SIGNATURE_MEMBER ? LIMITS.signature : LIMITS.member;
 }
 
 /** Mode, owners and date: all that `packMembers` writes besides name, size and checksum, by offset. */

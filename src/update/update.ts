@@ -1,4 +1,5 @@
 import type { Manifest, ManifestHook, ManifestKernel, ManifestUnit } from './manifest.ts';
+import type { UpdateSignature } from './signature.ts';
 
 /** The text of one patch file. */
 export interface UpdatePatch {
@@ -66,7 +67,9 @@ export interface Update extends UpdateContents {
   readonly manifest: Manifest;
   /**
    * SHA-256 of manifest.json, hexadecimal. As the manifest holds the SHA-256 of everything else, two files
-   * are the same update exactly when this is equal.
+   * are the same update exactly when this is equal, whoever signed them.
    */
   readonly digest: string;
+  /** Who says to have made it; well-formed and for this manifest, but not verified. Undefined: nobody. */
+  readonly signature: UpdateSignature | undefined;
 }
