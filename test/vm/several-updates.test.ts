@@ -165,7 +165,8 @@ describe('several updates', () => {
   it('on top of one another are applied by one command, and undone by one', async () => {
     const ids = STACK.map((id) => `stacked_${id}`);
     expect(await guestKsplice(vm, `apply ${ids.map(fileOf).join(' ')}`)).toMatchObject({ exitCode: 0 });
-    expect(await marks()).toEqual([29, 28]);
+    // A new counter: the first update has not counted, the second does not count.
+    expect(await marks()).toEqual([28]);
     expect(await guestKsplice(vm, `undo ${ids.toReversed().join(' ')}`)).toMatchObject({ exitCode: 0 });
     expect(await marks()).toEqual([]);
   });
