@@ -127,6 +127,11 @@ describe('parseManifest', () => {
   });
 });
 
+const code = (id: string): { readonly id: string; readonly replacement: Uint8Array } => ({
+  id,
+  replacement: new TextEncoder().encode(id),
+});
+
 describe('an update on top of others', () => {
   const digest = 'a'.repeat(64);
   const below = [
@@ -134,11 +139,6 @@ describe('an update on top of others', () => {
     { id: 'upper', digest: 'b'.repeat(64) },
   ];
   const [unit] = sampleUpdate().units;
-  const code = (id: string): { readonly id: string; readonly replacement: Uint8Array } => ({
-    id,
-    replacement: new TextEncoder().encode(id),
-  });
-
   /** The sample with one unit, whose first function and reference have these owners. */
   function stacked(
     owners: { readonly function?: string; readonly reference?: string },

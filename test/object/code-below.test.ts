@@ -30,15 +30,15 @@ function nameIn({ symbols, sections }: ObjectFile, base: string): ItemName {
   return { name: symbol.name, sectionName: section.name, offset: Number(symbol.value) };
 }
 
+const owners = (code: CodeBelow, top: ObjectFile, base: string): readonly (string | undefined)[] => {
+  const { name } = nameIn(top, base);
+  return [code.codeOf(name).owner, code.meaningOf(nameIn(top, base)).owner];
+};
+
 describe('code of updates below', () => {
   const objects = [original, first, second].map((source) => compile(source));
   const [zero, one, two] = objects;
   if (zero === undefined || one === undefined || two === undefined) throw new Error('nothing compiled');
-  const owners = (code: CodeBelow, top: ObjectFile, base: string): readonly (string | undefined)[] => {
-    const { name } = nameIn(top, base);
-    return [code.codeOf(name).owner, code.meaningOf(nameIn(top, base)).owner];
-  };
-
   it('a function is called in the newest code, and known by the address of the original', () => {
     const code = codeBelow([level('a', zero, one)]);
     expect(owners(code, one, 'f')).toEqual(['a', undefined]);

@@ -59,13 +59,14 @@ describe('diffUnit: what is no change', () => {
   });
 });
 
+const counting = (use: string): string =>
+  `int f(int x) { static int count; return use(x) + ${use}; }\nint g(int x) { return use(x); }\n`;
+
 describe('diffUnit: a variable that the patched code only reads', () => {
-  const source = (use: string): string =>
-    `int f(int x) { static int count; return use(x) + ${use}; }\nint g(int x) { return use(x); }\n`;
   const read = '*(const volatile int *)&count';
 
   it('is a constant to the compiler, and stays the variable of the kernel with its value', () => {
-    const pair = diffSources(source(`count++ + ${read}`), source(read));
+    const pair = diffSources(counting(`count++ + ${read}`), counting(read));
     const [before, after] = [pair.pre, pair.post].map(({ sections }) =>
       sections.map(({ name }) => name).find((name) => /\bcount\b/.test(name)),
     );
@@ -78,7 +79,7 @@ describe('diffUnit: a variable that the patched code only reads', () => {
   });
 
   it('is refused the other way round: the constant of the kernel cannot be written', () => {
-    const pair = diffSources(source(read), source(`count++ + ${read}`));
+    const pair = diffSources(counting(read), counting(`count++ + ${read}`));
     expect(errorCodes(pair)).toEqual(['data_layout_changed']);
   });
 });
