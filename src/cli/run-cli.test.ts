@@ -71,6 +71,9 @@ const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
   ['key trust', ['--name', '--json', '--verbose']],
   ['key revoke', ['--json', '--verbose']],
   ['key list', ['--json', '--verbose']],
+  ['uname', ['--json', '--verbose']],
+  ['metrics', ['--output', '--json', '--verbose']],
+  ['doctor', ['--for', '--json', '--verbose']],
   ['debian sources', ['--json', '--verbose']],
   ['debian diff', ['--file', '--verbose']],
   ['cache list', ['--json', '--verbose']],
@@ -170,7 +173,6 @@ describe('usage errors', () => {
     ['debian', '--json'],
     ['debian', 'diff', '--json'],
     ['create', '-x'],
-    ['doctor'],
   ])('%j is unknown: exit 64', async (argv) => {
     const { status, stdout, stderr } = await ksplice(argv);
     expect(status).toBe(64);

@@ -25,16 +25,30 @@ import { checkCommand } from './check-command.ts';
 import type { CliContext } from './command.ts';
 import { createCommand } from './create-command.ts';
 import { debianCommands } from './debian-command.ts';
+import { doctorCommand } from './doctor-command.ts';
 import type { Host } from './host.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { keyCommands } from './key-command.ts';
+import { metricsCommand } from './metrics-command.ts';
+import { unameCommand } from './uname-command.ts';
 import { undoCommand } from './undo-command.ts';
 import { argumentError, unknownCommand } from './usage-error.ts';
 import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
 const root: RouteMap<CliContext> = buildRouteMap<
-  'create' | 'inspect' | 'check' | 'apply' | 'undo' | 'view' | 'key' | 'debian' | 'cache',
+  | 'create'
+  | 'inspect'
+  | 'check'
+  | 'apply'
+  | 'undo'
+  | 'view'
+  | 'uname'
+  | 'metrics'
+  | 'doctor'
+  | 'key'
+  | 'debian'
+  | 'cache',
   CliContext
 >({
   routes: {
@@ -44,6 +58,9 @@ const root: RouteMap<CliContext> = buildRouteMap<
     apply: applyCommand,
     undo: undoCommand,
     view: viewCommand,
+    uname: unameCommand,
+    metrics: metricsCommand,
+    doctor: doctorCommand,
     key: keyCommands,
     debian: debianCommands,
     cache: cacheCommands,

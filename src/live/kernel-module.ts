@@ -20,6 +20,11 @@ function tool(name: string): string {
   return found;
 }
 
+/** Where the programs are that load and unload modules. Throws MissingError. */
+export function moduleTools(): readonly string[] {
+  return ['insmod', 'rmmod'].map(tool);
+}
+
 function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, 'latin1').trim();

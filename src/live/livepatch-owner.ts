@@ -28,6 +28,11 @@ function listed(directory: string): readonly string[] {
   return existsSync(directory) && statSync(directory).isDirectory() ? readdirSync(directory) : [];
 }
 
+/** Names of the livepatches that are loaded. */
+export function listLivepatches(root = LIVEPATCH_ROOT): readonly string[] {
+  return listed(root);
+}
+
 /** The entries of all functions that livepatches replace. */
 export function livepatchedEntries(kernel: Kernel, root = LIVEPATCH_ROOT): readonly TextPatch[] {
   return listed(root).flatMap((patch) =>

@@ -58,6 +58,14 @@ function readKprobes(): string {
   }
 }
 
+/** Places of all kprobes that are armed, for people: `vfs_read+0x10`. */
+export function listKprobes(list: string = readKprobes()): readonly string[] {
+  return list.split('\n').flatMap((line) => {
+    const place = /^[0-9a-f]{16}\s+[kr]\s+(\S+)/.exec(line)?.[1];
+    return place === undefined || /\[(DISABLED|GONE)\]/.test(line) ? [] : [place];
+  });
+}
+
 /** Kprobes anywhere in these functions, for people: `the kprobe at vfs_read+0x10`. Those at their entries do not count. */
 export function kprobesIn(functions: readonly string[], list: string = readKprobes()): readonly string[] {
   return list.split('\n').flatMap((line) => {

@@ -17,6 +17,8 @@ import type { Vm } from '../support/vm/vm.ts';
 
 const SECOND = 'second';
 const SECOND_UPDATE = `/root/${SECOND}.ksplice`;
+/** Version of the package that the test kernel comes from. */
+const TEST_VERSION = '6.1.170-3';
 const OTHER_FUNCTION = 'ip_options_undo';
 
 /** A change of another function than the fix changes, in the same file. */
@@ -131,6 +133,15 @@ describe('several updates', () => {
     // Above both: its function is the first one's, and calls what the second has replaced.
     expect(await guestKsplice(vm, `apply ${fileOf(`${third}`)}`)).toMatchObject({ exitCode: 0 });
     expect(await marks()).toEqual([29, 28]);
+    const ids = [first, second, third];
+    expect(await guestKsplice(vm, 'uname')).toMatchObject({
+      json: { version: TEST_VERSION, updates: ids, cves: [], shadowed: [] },
+    });
+    expect((await vm.run('ksplice uname')).stdout).toBe(`${[TEST_VERSION, ...ids].join('+')}\n`);
+    const metrics = (await vm.run('ksplice metrics')).stdout;
+    expect(metrics).toContain('ksplice_updates{stage="applied"} 3\n');
+    expect(metrics).toContain(`ksplice_update_functions{id="${third}"} 1\n`);
+    expect(await guestKsplice(vm, 'doctor --for apply')).toMatchObject({ exitCode: 0 });
     expect(await guestKsplice(vm, 'view')).toMatchObject({
       json: {
         updates: expect.arrayContaining([
