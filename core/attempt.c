@@ -145,6 +145,7 @@ void ksplice_switch_free(struct ksplice_switch *sw)
 {
 	if (!sw)
 		return;
+	kvfree(sw->stacks);
 	kfree(sw->busy);
 	kfree(sw->stoppers);
 	kfree(sw->conflicts);
@@ -216,6 +217,8 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	sw->bad_name = NULL;
 	sw->tasks = 0;
 	sw->scanned = 0;
+	sw->prechecked = 0;
+	sw->nr_stacks = 0;
 
 	ret = ksplice_map_sites(sw);
 	if (ret) {
@@ -223,6 +226,7 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 		return sw->cause;
 	}
 
+	ksplice_precheck(sw);
 	cpus_read_lock();
 	jump_label_lock();
 	mutex_lock(&text_mutex);
@@ -236,6 +240,7 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	jump_label_unlock();
 	cpus_read_unlock();
 
+	ksplice_precheck_done(sw);
 	ksplice_unmap_sites(sw);
 	return sw->cause;
 }

@@ -48,6 +48,11 @@ static const char * const abort_names[] = {
 	[KSPLICE_UNEXPECTED]			= "unexpected",
 };
 
+const char *ksplice_abort_name(enum ksplice_abort cause)
+{
+	return abort_names[cause];
+}
+
 static struct ksplice_entry *to_entry(struct kobject *kobj)
 {
 	return container_of(kobj, struct ksplice_entry, kobj);
@@ -165,10 +170,10 @@ static ssize_t timing_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 	ssize_t length;
 
 	mutex_lock(&ksplice_mutex);
-	length = sysfs_emit(buf,
-			    "attempts %u\nstopped_ns %llu\ncall_ns %llu\ntasks %u\nscanned %u\n",
-			    entry->attempts, entry->stopped_ns, entry->call_ns, entry->tasks,
-			    entry->scanned);
+	length = sysfs_emit(buf, "attempts %u\nstopped_ns %llu\ncall_ns %llu\n",
+			    entry->attempts, entry->stopped_ns, entry->call_ns);
+	length += sysfs_emit_at(buf, length, "tasks %u\nscanned %u\nprechecked %u\n",
+				entry->tasks, entry->scanned, entry->prechecked);
 	mutex_unlock(&ksplice_mutex);
 	return length;
 }

@@ -128,8 +128,15 @@ struct ksplice_site {
  * @stopped_ns:	from the first CPU inside the stop to the last byte written, and the
  *		end of the hooks behind it
  * @call_ns:	around stop_machine_cpuslocked()
- * @tasks:	tasks looked at
+ * @tasks:	tasks looked at inside the stop
  * @scanned:	of these, without a reliable unwind: every word of the stack
+ * @prechecked:	tasks that were not looked at again: they had not run since the
+ *		pre-check
+ * @seen:	table of the pre-check, or NULL; for the time of one attempt
+ * @seen_bits:	its size is 1 << @seen_bits
+ * @stacks:	for the debug log, or NULL
+ * @nr_stacks:	number of @stacks
+ * @keeping:	a stack is walked to be kept, not checked
  */
 struct ksplice_switch {
 	enum ksplice_direction		direction;
@@ -151,6 +158,12 @@ struct ksplice_switch {
 	u64				call_ns;
 	u32				tasks;
 	u32				scanned;
+	u32				prechecked;
+	struct ksplice_seen		*seen;
+	u32				seen_bits;
+	struct ksplice_stack		*stacks;
+	u32				nr_stacks;
+	bool				keeping;
 };
 
 /**
@@ -189,6 +202,7 @@ struct ksplice_pin {
  * @call_ns:	see ksplice_switch
  * @tasks:	see ksplice_switch
  * @scanned:	see ksplice_switch
+ * @prechecked:	see ksplice_switch
  *
  * All but @kobj and @pins' gone flags are protected by ksplice_mutex; while
  * @switching is set only the one who set it writes.
@@ -213,6 +227,7 @@ struct ksplice_entry {
 	u64				call_ns;
 	u32				tasks;
 	u32				scanned;
+	u32				prechecked;
 };
 
 /* update.c */
@@ -243,7 +258,20 @@ const char *ksplice_check_hook(const struct ksplice_update *update,
 /* stop.c */
 int ksplice_stop_all(struct ksplice_switch *sw);
 
+/* precheck.c */
+void ksplice_precheck(struct ksplice_switch *sw);
+bool ksplice_prechecked(const struct ksplice_switch *sw, struct task_struct *task);
+void ksplice_precheck_done(struct ksplice_switch *sw);
+
+/* stacks.c */
+void ksplice_stacks_alloc(struct ksplice_switch *sw);
+bool ksplice_stack_begin(struct ksplice_switch *sw, struct task_struct *task);
+void ksplice_stack_word(struct ksplice_switch *sw, unsigned long word);
+void ksplice_stack_restart(struct ksplice_switch *sw);
+void ksplice_stacks_print(const char *id, const struct ksplice_switch *sw);
+
 /* safe_point.c */
+bool ksplice_stack_is_clear(const struct ksplice_switch *sw, struct task_struct *task);
 void ksplice_check_current(struct ksplice_switch *sw);
 void ksplice_check_tasks(struct ksplice_switch *sw);
 
@@ -256,6 +284,7 @@ int ksplice_poke_init(void);
 void ksplice_poke_exit(void);
 
 /* control.c */
+const char *ksplice_abort_name(enum ksplice_abort cause);
 int ksplice_control_init(void);
 void ksplice_control_exit(void);
 

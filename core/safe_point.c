@@ -7,7 +7,8 @@
  * context is alive: the stopper was scheduled in.  So only task stacks hold
  * return addresses that matter.
  *
- * Who is looked at: every listed thread, the idle task of each online CPU, each
+ * Who is looked at: every listed thread that was not seen out of the way before
+ * and has not run since (precheck.c), the idle task of each online CPU, each
  * CPU's stopper (by itself, since thread.sp of a running task is stale), and
  * exiting tasks that have left the list but still run: those cannot be found,
  * but they can be counted (tasks_rcu_exit_srcu).
@@ -57,13 +58,15 @@ static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task
 }
 
 /* Binary search for the last range that starts at or below @addr; ranges do not
- * overlap (validate.c).
+ * overlap (validate.c).  Most words lie outside of all of them.
  */
-static void ksplice_check_address(struct ksplice_switch *sw, struct task_struct *task,
-				  unsigned long addr)
+static const struct ksplice_busy *ksplice_find_busy(const struct ksplice_switch *sw,
+						    unsigned long addr)
 {
 	u32 low = 0, high = sw->nr_busy;
 
+	if (!high || addr < sw->busy[0].start || addr > sw->busy[high - 1].end)
+		return NULL;
 	while (low < high) {
 		u32 middle = low + (high - low) / 2;
 
@@ -72,8 +75,21 @@ static void ksplice_check_address(struct ksplice_switch *sw, struct task_struct 
 		else
 			high = middle;
 	}
-	if (low && addr <= sw->busy[low - 1].end)
-		ksplice_conflict(sw, task, sw->busy[low - 1].name, addr);
+	return addr <= sw->busy[low - 1].end ? &sw->busy[low - 1] : NULL;
+}
+
+static void ksplice_check_address(struct ksplice_switch *sw, struct task_struct *task,
+				  unsigned long addr)
+{
+	const struct ksplice_busy *busy;
+
+	if (sw->keeping) {
+		ksplice_stack_word(sw, addr);
+		return;
+	}
+	busy = ksplice_find_busy(sw, addr);
+	if (busy)
+		ksplice_conflict(sw, task, busy->name, addr);
 }
 
 static void ksplice_check_tracers(struct ksplice_switch *sw, struct task_struct *task)
@@ -116,12 +132,11 @@ static void ksplice_scan_stack(struct ksplice_switch *sw, struct task_struct *ta
 {
 	unsigned long end = (unsigned long)task_stack_page(task) + THREAD_SIZE;
 
-	sw->scanned++;
 	for (sp = ALIGN(sp, sizeof(long)); sp < end; sp += sizeof(long)) {
 		unsigned long word = READ_ONCE_NOCHECK(*(unsigned long *)sp);
 
 		ksplice_check_address(sw, task, word);
-		if (ksplice_in_kprobe_slot(word))
+		if (!sw->keeping && ksplice_in_kprobe_slot(word))
 			ksplice_conflict(sw, task, "kprobe-slot", 0);
 	}
 }
@@ -152,23 +167,46 @@ static bool ksplice_unwind(struct ksplice_switch *sw, struct task_struct *task)
 	return !unwind_error(&state);
 }
 
+static bool ksplice_is_hooked(struct task_struct *task)
+{
+#ifdef CONFIG_RETHOOK
+	return READ_ONCE(task->rethooks.first);
+#else
+	return false;
+#endif
+}
+
+/* Every return address of a task, or more.  True if they are exact.
+ *
+ * The unwinder warns, and gives up, when it meets a kretprobe's frame on a task
+ * that is runnable, although one that was preempted is just that
+ * (rethook_find_ret_addr()).
+ */
+static bool ksplice_walk_stack(struct ksplice_switch *sw, struct task_struct *task,
+			       unsigned long sp)
+{
+	ksplice_check_tracers(sw, task);
+	if (!ksplice_is_hooked(task) && ksplice_unwind(sw, task))
+		return true;
+	if (sw->keeping)
+		ksplice_stack_restart(sw);
+	ksplice_scan_stack(sw, task, sp);
+	return false;
+}
+
 static void ksplice_check_stack(struct ksplice_switch *sw, struct task_struct *task,
 				unsigned long sp)
 {
-	bool hooked = false;
+	u32 before = sw->nr_conflicts;
 
 	sw->tasks++;
-	ksplice_check_tracers(sw, task);
-#ifdef CONFIG_RETHOOK
-	/*
-	 * The unwinder warns, and gives up, when it meets a kretprobe's frame on
-	 * a task that is runnable, although one that was preempted is just that
-	 * (rethook_find_ret_addr()).
-	 */
-	hooked = READ_ONCE(task->rethooks.first);
-#endif
-	if (hooked || !ksplice_unwind(sw, task))
-		ksplice_scan_stack(sw, task, sp);
+	if (!ksplice_walk_stack(sw, task, sp))
+		sw->scanned++;
+	if (sw->nr_conflicts == before || !ksplice_stack_begin(sw, task))
+		return;
+	sw->keeping = true;
+	ksplice_walk_stack(sw, task, sp);
+	sw->keeping = false;
 }
 
 /**
@@ -180,6 +218,36 @@ void ksplice_check_current(struct ksplice_switch *sw)
 	ksplice_check_stack(sw, current, (unsigned long)__builtin_frame_address(0));
 }
 
+/**
+ * ksplice_stack_is_clear() - is no word of a stack in the way?
+ * @sw:		whose busy ranges
+ * @task:	the caller holds it and its stack
+ *
+ * It may begin to run: then the answer is worth nothing, and the caller finds
+ * out (precheck.c).  So what a tracer keeps in lists that change is not read.
+ *
+ * Return: false too if the stack has to be looked at inside the stop.
+ */
+bool ksplice_stack_is_clear(const struct ksplice_switch *sw, struct task_struct *task)
+{
+	unsigned long base = (unsigned long)task_stack_page(task);
+	unsigned long sp = READ_ONCE(task->thread.sp);
+
+	if (ksplice_is_hooked(task) || sp < base || sp >= base + THREAD_SIZE)
+		return false;
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+	if (task->ret_stack && READ_ONCE(task->curr_ret_stack) >= 0)
+		return false;
+#endif
+	for (sp = ALIGN(sp, sizeof(long)); sp < base + THREAD_SIZE; sp += sizeof(long)) {
+		unsigned long word = READ_ONCE_NOCHECK(*(unsigned long *)sp);
+
+		if (ksplice_find_busy(sw, word) || ksplice_in_kprobe_slot(word))
+			return false;
+	}
+	return true;
+}
+
 static void ksplice_check_task(struct ksplice_switch *sw, struct task_struct *task)
 {
 	if (READ_ONCE(task->on_cpu)) {
@@ -187,6 +255,10 @@ static void ksplice_check_task(struct ksplice_switch *sw, struct task_struct *ta
 			return;
 		sw->cause = KSPLICE_UNEXPECTED_RUNNING_TASK;
 		ksplice_conflict(sw, task, "running", 0);
+		return;
+	}
+	if (ksplice_prechecked(sw, task)) {
+		sw->prechecked++;
 		return;
 	}
 	/* A dead task's stack may be gone, and it never runs again. */

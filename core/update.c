@@ -164,7 +164,7 @@ static bool ksplice_has_pinned(const struct ksplice_entry *entry, const struct m
  * Return: the other update, or NULL.
  */
 static const struct ksplice_entry *ksplice_out_of_order(const struct ksplice_entry *entry,
-							 enum ksplice_direction direction)
+							enum ksplice_direction direction)
 {
 	const struct ksplice_entry *other;
 
@@ -272,11 +272,22 @@ static bool ksplice_worth_retrying(enum ksplice_abort cause)
 	return cause == KSPLICE_CODE_BUSY || cause == KSPLICE_UNEXPECTED_RUNNING_TASK;
 }
 
+/* What `debug` asks for. */
+static void ksplice_log_attempt(const struct ksplice_entry *entry, const struct ksplice_switch *sw)
+{
+	pr_info("%s: %s, attempt %u: %s; %u tasks had not run, %u looked at, %u of them scanned; %llu us\n",
+		entry->id, sw->direction == KSPLICE_APPLY ? "apply" : "undo", entry->attempts,
+		ksplice_abort_name(sw->cause), sw->prechecked, sw->tasks, sw->scanned,
+		sw->call_ns / 1000);
+	ksplice_stacks_print(entry->id, sw);
+}
+
 static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_switch *sw)
 {
-	const char *verb = sw->direction == KSPLICE_APPLY ? "apply" : "undo";
 	u32 attempt;
 
+	if (entry->debug)
+		ksplice_stacks_alloc(sw);
 	for (attempt = 1; attempt <= KSPLICE_ATTEMPTS; attempt++) {
 		entry->attempts = attempt;
 		/* Pre hooks and the pauses between attempts take their time. */
@@ -286,9 +297,7 @@ static void ksplice_run_attempts(struct ksplice_entry *entry, struct ksplice_swi
 		}
 		ksplice_attempt(sw);
 		if (entry->debug)
-			pr_info("%s: %s %u: %s, %u tasks, %u scanned, %u busy, %llu us\n",
-				entry->id, verb, attempt, sw->cause ? "no" : "done", sw->tasks,
-				sw->scanned, sw->nr_conflicts, sw->call_ns / 1000);
+			ksplice_log_attempt(entry, sw);
 		if (sw->bad_name)
 			pr_warn("%s: %s: unexpected byte at %pS\n", entry->id, sw->bad_name,
 				(void *)sw->bad_addr);
@@ -321,6 +330,7 @@ static void ksplice_commit(struct ksplice_entry *entry, struct ksplice_switch *s
 	entry->call_ns = sw->call_ns;
 	entry->tasks = sw->tasks;
 	entry->scanned = sw->scanned;
+	entry->prechecked = sw->prechecked;
 	if (apply)
 		add_taint(TAINT_LIVEPATCH, LOCKDEP_STILL_OK);
 	pr_notice("update %s %s: %u function%s, stopped %llu us, attempt %u\n", entry->id,

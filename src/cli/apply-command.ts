@@ -14,7 +14,7 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
         kind: 'boolean',
         optional: true,
         withNegated: false,
-        brief: 'Have the core log every attempt to the kernel log',
+        brief: 'Show each attempt, and the stacks of the tasks that were in the way',
       },
       json: jsonFlag,
       verbose: verboseFlag,

@@ -6,6 +6,9 @@ export function liveContext(session: Session, subject: string, debug = false): L
   return {
     signal: session.signal,
     debug,
+    onDebug: (line) => {
+      session.progress.print(`core: ${line}`);
+    },
     onStep: (step) => {
       session.progress.step(`${subject}: ${step}`);
     },

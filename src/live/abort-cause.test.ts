@@ -52,7 +52,7 @@ describe('abortError', () => {
       conflicts,
       'unexpected_running_task',
       5,
-      /while all CPUs were stopped/,
+      /sleeper \(pid 1234\), kworker\/0:1 \(pid 99\) ran while all CPUs/,
       /try again/,
     ],
     ['module_busy', '', 'module_busy', 5, /another update has the function/, /undo the other update/],
@@ -95,7 +95,14 @@ describe('abortError', () => {
   });
 
   it('a change that is refused because another is under way', () => {
-    expect(errorFor('ok', '', 'EBUSY')).toMatchObject({ code: 'module_busy', exitCode: 5 });
+    const error = errorFor('unexpected', '', 'EBUSY');
+    expect(error).toMatchObject({
+      code: 'module_busy',
+      exitCode: 5,
+      hint: expect.stringMatching(/ksplice view/),
+    });
+    // The other one may succeed.
+    expect(error.message).not.toMatch(/as it was/);
     expect(errorFor('ok', '', 'EIO')).toMatchObject({ code: 'unexpected', exitCode: 70 });
   });
 
@@ -113,6 +120,15 @@ describe('describeConflict', () => {
   it('names task, pid and functions', () => {
     expect(describeConflict({ task: 'tmux: server', pid: 7, functions: ['a', 'b'] })).toBe(
       'tmux: server (pid 7) is in a, b',
+    );
+  });
+
+  it('says what the words of the core mean that are no functions', () => {
+    expect(describeConflict({ task: 'exiting', pid: 0, functions: ['*'] })).toBe(
+      'a thread that is just ending',
+    );
+    expect(describeConflict({ task: 'sh', pid: 7, functions: ['kprobe-slot'] })).toBe(
+      'sh (pid 7) is in code of a kprobe',
     );
   });
 });

@@ -11,8 +11,15 @@ import {
 } from '../diagnostics/error.ts';
 import { abortCauseOf, type Conflict, conflictsOf, failedHookOf } from './core-sysfs.ts';
 
+/** Words of core/safe_point.c that stand where functions do. */
+const ENDING = '*';
+const KPROBE_SLOT = 'kprobe-slot';
+
 export function describeConflict(conflict: Conflict): string {
-  return `${conflict.task} (pid ${conflict.pid}) is in ${conflict.functions.join(', ')}`;
+  // It has left the list of threads, so nobody can tell where it is.
+  if (conflict.functions.includes(ENDING)) return 'a thread that is just ending';
+  const places = conflict.functions.map((each) => (each === KPROBE_SLOT ? 'code of a kprobe' : each));
+  return `${conflict.task} (pid ${conflict.pid}) is in ${places.join(', ')}`;
 }
 
 /** The error for a change of stage that the core did not make. `probes`: kprobes in the functions concerned. */
@@ -38,8 +45,9 @@ export function abortError(
     case 'unexpected_running_task':
       return new BusyError(
         'unexpected_running_task',
-        `${id}: cannot ${verb}: ${conflicts.map(describeConflict).join('; ')} while all CPUs were stopped; ${state}`,
-        { hint: 'try again', details },
+        `${id}: cannot ${verb}: ${conflicts.map(({ task, pid }) => `${task} (pid ${pid})`).join(', ')} ` +
+          `ran while all CPUs were to stand still; ${state}`,
+        { hint: 'try again; if it stays so, please report it with the output of dmesg', details },
       );
     case 'module_busy':
       return new BusyError(
@@ -79,11 +87,16 @@ export function abortError(
         details,
       });
     default:
+      // What it will come to is for the other one to say, not for us.
       if (errno === 'EBUSY') {
-        return new BusyError('module_busy', `${id}: another change of this update is under way; ${state}`, {
-          hint: 'try again',
-          details,
-        });
+        return new BusyError(
+          'module_busy',
+          `${id}: cannot ${verb}: another program is switching it just now`,
+          {
+            hint: 'ksplice view shows what came of it',
+            details,
+          },
+        );
       }
       return new InternalError('unexpected', `${id}: cannot ${verb}: ${cause} (${errno}); ${state}`, {
         hint: 'please report it, with the lines of dmesg that begin with ksplice',

@@ -15,17 +15,10 @@ import { identityDifference } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
 import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
+import { changeStageLogged } from './change-stage.ts';
 import type { LiveContext } from './context.ts';
 import { ensureCore, releaseCore } from './core-module.ts';
-import {
-  changeStage,
-  control,
-  hasEntry,
-  type SwitchTiming,
-  setDebug,
-  stageOf,
-  timingOf,
-} from './core-sysfs.ts';
+import { control, hasEntry, type SwitchTiming, stageOf, timingOf } from './core-sysfs.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
 import {
@@ -129,8 +122,7 @@ class Application {
   }
 
   #switchOn(): void {
-    if (this.#context.debug) setDebug(this.#id);
-    const errno = changeStage(this.#id, 'applied');
+    const errno = changeStageLogged(this.#id, 'applied', this.#context);
     if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
   }
 

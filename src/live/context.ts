@@ -3,6 +3,8 @@ export interface LiveContext {
   readonly signal: AbortSignal;
   /** Ask the core to log every attempt. */
   readonly debug: boolean;
+  /** A line of the core's, if it was asked for them. */
+  readonly onDebug: (line: string) => void;
   /** A step begins: `match net/ipv4/ip_options.o`. */
   readonly onStep: (step: string) => void;
 }

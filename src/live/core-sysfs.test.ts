@@ -48,8 +48,10 @@ describe('parseConflicts', () => {
 describe('parseTiming', () => {
   it('reads values by name, in any order', () => {
     expect(
-      core.parseTiming('call_ns 90210\nstopped_ns 41000\nattempts 2\nscanned 3\ntasks 180\nother 1'),
-    ).toEqual({ attempts: 2, stoppedNs: 41000, callNs: 90210, tasks: 180, scanned: 3 });
+      core.parseTiming(
+        'call_ns 90210\nstopped_ns 41000\nattempts 2\nscanned 3\nprechecked 170\ntasks 180\nother 1',
+      ),
+    ).toEqual({ attempts: 2, stoppedNs: 41000, callNs: 90210, tasks: 180, scanned: 3, prechecked: 170 });
   });
 
   it('what is not there is 0, and a longer name is another name', () => {
@@ -59,6 +61,7 @@ describe('parseTiming', () => {
       callNs: 0,
       tasks: 0,
       scanned: 0,
+      prechecked: 0,
     });
   });
 });

@@ -16,9 +16,12 @@ export interface SwitchTiming {
   readonly stoppedNs: number;
   /** Around the whole stop. */
   readonly callNs: number;
+  /** Tasks looked at inside the stop. */
   readonly tasks: number;
-  /** Tasks whose unwind was not reliable: every word of the stack was looked at. */
+  /** Of these, tasks whose unwind was not reliable: every word of the stack was looked at. */
   readonly scanned: number;
+  /** Tasks that had been looked at before the stop, and had not run since. */
+  readonly prechecked: number;
 }
 
 /** A task that was in the way. */
@@ -136,6 +139,7 @@ export function parseTiming(text: string): SwitchTiming {
     callNs: number('call_ns'),
     tasks: number('tasks'),
     scanned: number('scanned'),
+    prechecked: number('prechecked'),
   };
 }
 

@@ -4,8 +4,9 @@
 import { UsageError } from '../diagnostics/error.ts';
 import { abortError } from './abort-cause.ts';
 import { removeUpdate } from './apply.ts';
+import { changeStageLogged } from './change-stage.ts';
 import type { LiveContext } from './context.ts';
-import { changeStage, hasEntry, type SwitchTiming, setDebug, stageOf, timingOf } from './core-sysfs.ts';
+import { hasEntry, type SwitchTiming, stageOf, timingOf } from './core-sysfs.ts';
 import { note, readRecord } from './journal.ts';
 import { kprobesIn } from './text-patches.ts';
 import { isHeldByOthers, refuseUnderOthers } from './updates-below.ts';
@@ -30,10 +31,9 @@ export async function undoUpdate(id: string, context: LiveContext): Promise<Undo
   refuseUnderOthers(id);
   const manifest = readRecord(id)?.manifest;
   const units = manifest?.units ?? [];
-  if (context.debug) setDebug(id);
   context.onStep('switch');
   note(id, 'undo');
-  const errno = changeStage(id, 'reversed');
+  const errno = changeStageLogged(id, 'reversed', context);
   if (errno !== undefined) {
     throw abortError(
       id,

@@ -44,7 +44,7 @@ describe('the next kernel', () => {
   let vm: Vm;
 
   beforeAll(async () => {
-    vm = await bootLiveGuest([], NEXT_RELEASE);
+    vm = await bootLiveGuest([], { release: NEXT_RELEASE });
   });
 
   afterAll(async () => {

@@ -6,29 +6,38 @@ import { buildBundle } from '../bundle.ts';
 import { compileGuest } from '../vm/guest-program.ts';
 import type { GuestFile } from '../vm/initramfs.ts';
 import { TEST_RELEASE, testCacheDir, testImage } from '../vm/test-kernel.ts';
-import { Vm } from '../vm/vm.ts';
+import { Vm, type VmOptions } from '../vm/vm.ts';
 import { UPDATE_ID, updateFile } from './update-file.ts';
 
 /** Where the test update lies in the guest. */
 export const UPDATE = `/root/${UPDATE_ID}.ksplice`;
-const PROGRAMS = ['source_route', 'stuck_in_options'] as const;
+const PROGRAMS = ['source_route', 'stuck_in_options'];
 const APPLY_TIMEOUT_MS = 180_000;
 
-/** Boots `release` (the test kernel unless told) with ksplice, the update, and the programs of these tests. */
+export interface LiveGuestOptions extends Pick<VmOptions, 'append' | 'cpus' | 'monitor'> {
+  /** The test kernel unless told. */
+  readonly release?: string;
+  /** More programs of `test/guest/`. */
+  readonly programs?: readonly string[];
+}
+
+/** Boots a kernel with ksplice, the update, and the programs of these tests. */
 export async function bootLiveGuest(
   files: readonly GuestFile[] = [],
-  release: string = TEST_RELEASE,
+  options: LiveGuestOptions = {},
 ): Promise<Vm> {
+  const { release = TEST_RELEASE, programs: more = [], ...boot } = options;
   const cacheDir = testCacheDir();
   const update = await updateFile();
   const programs = await Promise.all(
-    PROGRAMS.map(async (name) => ({
+    [...PROGRAMS, ...more].map(async (name) => ({
       path: `/bin/${name}`,
       from: await compileGuest(name, cacheDir),
       mode: 0o755,
     })),
   );
   return await Vm.boot({
+    ...boot,
     image: await testImage(release),
     cacheDir,
     bundle: await buildBundle(cacheDir),

@@ -11,11 +11,12 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { runKbuild } from '../../../src/build/kbuild.ts';
 import { type PreparedTree, prepareTree } from '../../../src/build/tree.ts';
 import { debianSources } from '../../../src/debian/debian-sources.ts';
 import { withFileLock } from '../../../src/process/file-lock.ts';
+import { CHECKOUT } from '../live/host-cli.ts';
 import { guestSource } from './guest-program.ts';
 import type { GuestFile } from './initramfs.ts';
 import { TEST_RELEASE, testCacheDir } from './test-kernel.ts';
@@ -30,12 +31,23 @@ export function testModulePath(name: string): string {
   return `/root/modules/${name}.ko`;
 }
 
+/** Headers that a source names in quotes: beside it, or of the core. */
+async function headersOf(source: string): Promise<readonly string[]> {
+  const text = await readFile(source, 'utf8');
+  return [...text.matchAll(/^#include "(\w+\.h)"$/gm)].map(([, name = '']) => {
+    const beside = guestSource(`modules/${name}`);
+    return existsSync(beside) ? beside : join(CHECKOUT, 'core', name);
+  });
+}
+
 async function compile(tree: PreparedTree, symvers: string, name: string, ko: string): Promise<void> {
   // kbuild wants a path without symbolic links.
   const work = await realpath(await mkdtemp(join(tmpdir(), 'ksplice-module-')));
   const options = { jobs: 1, logFile: tree.logFile };
   try {
-    await copyFile(guestSource(`modules/${name}.c`), join(work, `${name}.c`));
+    const source = guestSource(`modules/${name}.c`);
+    for (const file of [source, ...(await headersOf(source))])
+      await copyFile(file, join(work, basename(file)));
     await writeFile(join(work, 'Kbuild'), kbuildOf(name));
     await withFileLock(
       tree.lockFile,
@@ -66,12 +78,10 @@ export async function testModuleFile(name: string): Promise<GuestFile> {
   const symvers = join(kernel.headers, 'Module.symvers');
   const distribution = { name: 'Debian', version: kernel.version };
   const tree = await prepareTree({ ...kernel, distribution, cacheDir, symvers: kernel.headers, jobs: 2 });
-  const key = createHash('sha256')
-    .update(`${tree.key}\n${kbuildOf(name)}`)
-    .update(await readFile(guestSource(`modules/${name}.c`)))
-    .update(await readFile(symvers))
-    .digest('hex')
-    .slice(0, 16);
+  const source = guestSource(`modules/${name}.c`);
+  const hash = createHash('sha256').update(`${tree.key}\n${kbuildOf(name)}`);
+  for (const file of [source, ...(await headersOf(source)), symvers]) hash.update(await readFile(file));
+  const key = hash.digest('hex').slice(0, 16);
   const folder = join(cacheDir, 'guest');
   const ko = join(folder, `${name}-${key}.ko`);
   if (!existsSync(ko)) {

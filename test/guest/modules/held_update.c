@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An update of held.ko, made by hand: what it tells the core is what the linker would
+ * have put there. The core is asked directly, so that one test can ask it many things.
+ *
+ *	echo create held >/sys/kernel/ksplice/control
+ *	echo pin held held >/sys/kernel/ksplice/control
+ *	insmod held_update.ko
+ *	echo applied >/sys/kernel/ksplice/held/stage
+ *
+ * The parameter "only" leaves one function: held, held_restart, held_nmi.
+ */
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/slab.h>
+
+#include "hold.h"
+#include "ksplice.h"
+
+#define ENTRY	5
+#define JUMP	5
+
+static char *only;
+module_param(only, charp, 0400);
+MODULE_PARM_DESC(only, "the one function to replace");
+
+HOLD_FUNCTIONS(held_new, 1)
+
+static noinline long held_restart_new(struct restart_block *block)
+{
+	barrier();
+	return 101;
+}
+
+static noinline unsigned int held_nmi_new(void)
+{
+	barrier();
+	return 1;
+}
+
+static struct ksplice_range ranges[4];
+static struct ksplice_function functions[3];
+static struct ksplice_update update = {
+	.owner		= THIS_MODULE,
+	.id		= "held",
+	.functions	= functions,
+	.interface	= KSPLICE_INTERFACE,
+};
+
+static int (*register_update)(const struct ksplice_update *update);
+static void (*unregister_update)(const struct ksplice_update *update);
+
+/* A probe that is never armed finds out what a name stands for. */
+static unsigned long address_of(const char *name)
+{
+	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	unsigned long addr;
+
+	if (register_kprobe(&probe))
+		return 0;
+	addr = (unsigned long)probe.addr;
+	unregister_kprobe(&probe);
+	return addr;
+}
+
+static u32 size_of(unsigned long addr)
+{
+	char symbol[KSYM_SYMBOL_LEN], *size;
+	u32 value = 0;
+
+	sprint_symbol(symbol, addr);
+	size = strchr(symbol, '/');
+	if (!size || sscanf(size, "/0x%x", &value) != 1)
+		return 0;
+	return value;
+}
+
+static int describe_range(const char *name, bool entry)
+{
+	struct ksplice_function *function = &functions[update.nr_functions];
+	unsigned long start = address_of(name);
+	u32 size = start ? size_of(start) : 0;
+	struct ksplice_range *range;
+	u8 *body, *mask;
+
+	body = kmalloc(size, GFP_KERNEL);
+	mask = kmalloc(size, GFP_KERNEL);
+	if (!size || !body || !mask)
+		return -ENOENT;
+	memcpy(body, (void *)start, size);
+	memset(mask, 0xff, size);
+	if (entry)
+		memset(mask, 0, ENTRY);
+	if (entry)
+		function->ranges = &ranges[update.nr_functions ? update.nr_functions + 1 : 0];
+	range = (struct ksplice_range *)&function->ranges[function->nr_ranges++];
+	*range = (struct ksplice_range){ start, size, entry ? KSPLICE_RANGE_ENTRY : 0, body, mask };
+	return 0;
+}
+
+static int add_function(const char *name, void *replacement, const char *cold)
+{
+	struct ksplice_function *function = &functions[update.nr_functions];
+	char full[40];
+	int ret;
+
+	if (only && strcmp(only, name))
+		return 0;
+	snprintf(full, sizeof(full), "held:%s", name);
+	ret = describe_range(full, true);
+	if (!ret && cold)
+		ret = describe_range(cold, false);
+	function->name = name;
+	function->new_addr = (unsigned long)replacement;
+	function->site_offset = ENTRY;
+	function->site_size = JUMP;
+	update.nr_functions++;
+	return ret;
+}
+
+static void free_tables(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+		kfree(ranges[i].body);
+		kfree(ranges[i].mask);
+	}
+}
+
+static int __init held_update_init(void)
+{
+	int ret;
+
+	register_update = (void *)address_of("ksplice:ksplice_register");
+	unregister_update = (void *)address_of("ksplice:ksplice_unregister");
+	if (!register_update || !unregister_update)
+		return -ENOENT;
+	ret = add_function("held", held_new, "held:held.cold");
+	ret = ret ?: add_function("held_restart", held_restart_new, NULL);
+	ret = ret ?: add_function("held_nmi", held_nmi_new, NULL);
+	ret = ret ?: register_update(&update);
+	if (ret)
+		free_tables();
+	return ret;
+}
+
+static void __exit held_update_exit(void)
+{
+	unregister_update(&update);
+	free_tables();
+}
+
+module_init(held_update_init);
+module_exit(held_update_exit);
+MODULE_DESCRIPTION("replaces functions of held.ko");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,109 @@
+/**
+ * Threads that are held in functions that an update replaces (test/guest/modules/held.c), and the update of them,
+ * which is made by hand and talks to the core directly: a stage change takes milliseconds, and can be tried often.
+ */
+import { expect } from 'vitest';
+import type { GuestFile } from '../vm/initramfs.ts';
+import { testModuleFile, testModulePath } from '../vm/test-module.ts';
+import type { Vm, VmBackground } from '../vm/vm.ts';
+import { bootLiveGuest, guestKsplice, type LiveGuestOptions, UPDATE } from './live-guest.ts';
+
+/** The directory of the update in sysfs. */
+export const HELD = '/sys/kernel/ksplice/held';
+
+export interface Attempt {
+  readonly cause: string;
+  /** Lines of `NAME PID FUNCTION...`. */
+  readonly conflicts: readonly string[];
+  /** What the core wrote to the kernel log. */
+  readonly log: string;
+}
+
+export interface HeldOptions extends LiveGuestOptions {
+  readonly files?: readonly GuestFile[];
+  readonly modules?: readonly string[];
+}
+
+/** A guest with the core, held.ko and held_update.ko in it, nothing of it applied. */
+export class HeldGuest {
+  readonly vm: Vm;
+
+  private constructor(vm: Vm) {
+    this.vm = vm;
+  }
+
+  /** `files` and `modules` (of `test/guest/modules/`) come on top. */
+  static async boot({
+    files = [],
+    modules = [],
+    programs = [],
+    ...boot
+  }: HeldOptions = {}): Promise<HeldGuest> {
+    const all = [...files];
+    for (const name of ['held', 'held_update', 'divert', ...modules]) all.push(await testModuleFile(name));
+    const vm = await bootLiveGuest(all, { ...boot, programs: ['thread_kinds', ...programs] });
+    const guest = new HeldGuest(vm);
+    // The core comes, and stays, with an update that is applied.
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    await guest.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
+      echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
+    return guest;
+  }
+
+  /** Runs a script that must succeed, as a whole. */
+  async script(text: string): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.vm.run(text);
+    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
+    return stdout.trim();
+  }
+
+  /** Until a shell condition holds; a minute at most. */
+  async until(condition: string): Promise<void> {
+    const poll = `i=0; until ${condition}; do i=$((i+1)); [ $i -lt 600 ] || exit 1; usleep 100000; done 2>/dev/null`;
+    expect((await this.vm.run(poll)).exitCode, condition).toBe(0);
+  }
+
+  /** Holds a thread of a kind (test/guest/thread_kinds.c); returns when it is there. */
+  async hold(kind: string, word: string, module: 'held' | 'held_update' = 'held'): Promise<VmBackground> {
+    const held = await this.vm.start(`exec thread_kinds ${kind} '${word}'`);
+    await this.until(`[ "$(cat /sys/module/${module}/parameters/inside)" != 0 ]`);
+    return held;
+  }
+
+  /** Lets everybody go who is held by a module, and waits for them; what the first of them printed. */
+  async letGo(held: readonly VmBackground[] = [], module = 'held'): Promise<string> {
+    await this.script(`echo 1 >/sys/module/${module}/parameters/go`);
+    const ends = await Promise.all(held.map(async (each) => await each.wait()));
+    await this.script(
+      `while pidof holder; do usleep 100000; done; echo 0 >/sys/module/${module}/parameters/go`,
+    );
+    return ends[0]?.stdout.trim() ?? '';
+  }
+
+  /** Writes a stage that must be reached. */
+  async change(stage: 'applied' | 'reversed'): Promise<void> {
+    await this.script(`echo ${stage} >${HELD}/stage && grep -qx ${stage} ${HELD}/stage`);
+  }
+
+  /** Writes a stage, lets the core try it once, and takes it back by a signal: what the core says. */
+  async tryOnce(stage: 'applied' | 'reversed'): Promise<Attempt> {
+    const attempts = `dmesg | grep -c 'ksplice: held: .* attempt '`;
+    const text = await this.script(`n=$(${attempts}); dmesg >/run/before
+      (echo ${stage} >${HELD}/stage) 2>/dev/null & writer=$!
+      while [ $(${attempts}) = $n ]; do usleep 50000; done
+      kill $writer 2>/dev/null; wait $writer
+      cat ${HELD}/abort_cause; echo --; cat ${HELD}/conflicts; echo --
+      dmesg | tail -n +$(($(wc -l </run/before) + 1)); true`);
+    const [cause = '', conflicts = '', log = ''] = text.split(/^--$/m);
+    return { cause: cause.trim(), conflicts: conflicts.trim().split('\n'), log };
+  }
+
+  /** Which versions of held() and of held_restart() answer. */
+  async versions(): Promise<string> {
+    return await this.script(`cut -d' ' -f1,2 /proc/held`);
+  }
+
+  async close(): Promise<void> {
+    await this.vm.close();
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * The safe point: threads of every kind, in every place, are in the way of a switch if they are in the code that is
+ * switched, and not if they are not. Preemption is on (preempt=full), so a thread can be anywhere when it is stopped.
+ *
+ * One guest for all: each test leaves everybody free, and the update reversed.
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { judgeLog } from '../support/case/kernel-log.ts';
+import { HELD, HeldGuest } from '../support/live/held.ts';
+import { testModulePath } from '../support/vm/test-module.ts';
+
+const TRACING = '/sys/kernel/tracing';
+
+let guest: HeldGuest;
+
+beforeAll(async () => {
+  guest = await HeldGuest.boot({ append: 'preempt=full', monitor: true, programs: ['sleepers'] });
+});
+
+afterEach(async () => {
+  expect(await guest.versions()).toBe('old old');
+  const log = await guest.vm.kernelLog();
+  expect(judgeLog(log, []).trouble, log).toEqual([]);
+});
+
+afterAll(async () => {
+  await guest?.close();
+});
+
+/** Refused while the thread is there, its task and place named; then the update can be applied, and undone. */
+async function expectInTheWay(kind: string, word: string, conflict: RegExp): Promise<string> {
+  const held = await guest.hold(kind, word);
+  const { cause, conflicts, log } = await guest.tryOnce('applied');
+  expect({ cause, conflicts }).toEqual({ cause: 'code_busy', conflicts: [expect.stringMatching(conflict)] });
+  expect(await guest.versions()).toBe('old old');
+  await guest.letGo([held]);
+  await guest.change('applied');
+  expect(await guest.versions()).toBe('new new');
+  await guest.change('reversed');
+  return log;
+}
+
+describe('in the old code is a thread', () => {
+  it.for([
+    ['that sleeps in a callee', 'plain', 'asleep', /^thread_kinds \d+ held$/],
+    ['that was preempted in the middle', 'plain', 'runnable', /^thread_kinds \d+ held$/],
+    ['that was preempted in a callee', 'plain', 'runnable-callee', /^thread_kinds \d+ held$/],
+    ['in the cold part', 'plain', 'cold', /^thread_kinds \d+ held$/],
+    ['of the kernel, asleep', 'plain', 'thread asleep', /^holder \d+ held$/],
+    ['of the kernel, preempted', 'plain', 'thread runnable', /^holder \d+ held$/],
+    ['whose parent waits in vfork()', 'vfork', 'asleep', /^thread_kinds \d+ held$/],
+    ['of io_uring', 'ring', 'asleep', /^iou-wrk-\d+ \d+ held$/],
+  ] as const)('%s', async ([, kind, word, conflict]) => {
+    const log = await expectInTheWay(kind, word, conflict);
+    expect(log).toMatch(
+      /held: apply, attempt 1: code_busy; \d+ tasks had not run, \d+ looked at, 0 of them scanned/,
+    );
+    expect(log).toMatch(/held: stack of \S+ \(pid \d+\):\n(.*\n)*?.* held: {3}held(\.cold)?\+0x/);
+  });
+
+  it.for([
+    ['below a frame that the unwinder does not know', 'unreliable', / held$/],
+    ['whose stack holds the address of a slot of a kprobe', 'slot', / kprobe-slot$/],
+  ] as const)('%s: its whole stack is looked at', async ([, word, conflict]) => {
+    const log = await expectInTheWay('plain', word, conflict);
+    expect(log).toMatch(/looked at, 1 of them scanned/);
+  });
+
+  it.for([
+    ['asleep, through a kretprobe', 'asleep', 'held_asleep'],
+    ['preempted, through a kretprobe', 'runnable-callee', 'held_runnable'],
+  ] as const)('%s, which holds its return address', async ([, word, callee]) => {
+    await guest.script(
+      `cd ${TRACING}; echo r:probes/back held:${callee} >>kprobe_events && echo 1 >events/probes/back/enable`,
+    );
+    const log = await expectInTheWay('plain', word, / held$/);
+    expect(log).toMatch(/looked at, 1 of them scanned/);
+    await guest.script(
+      `cd ${TRACING}; echo 0 >events/probes/back/enable; echo -:probes/back >>kprobe_events`,
+    );
+  });
+
+  it('through the function graph tracer, which holds its return address', async () => {
+    await guest.script(
+      `cd ${TRACING}; echo held_asleep >set_ftrace_filter && echo function_graph >current_tracer`,
+    );
+    await expectInTheWay('plain', 'asleep', / held$/);
+    await guest.script(`cd ${TRACING}; echo nop >current_tracer; echo >set_ftrace_filter`);
+  });
+});
+
+describe('not in the way is a thread', () => {
+  it('that is about to call the old code: it comes to the new', async () => {
+    const held = await guest.hold('plain', 'before');
+    await guest.change('applied');
+    expect(await guest.letGo([held])).toBe('new');
+    await guest.change('reversed');
+  });
+
+  it('that has the old code as the place where its system call is restarted', async () => {
+    const held = await guest.hold('plain', 'restart');
+    held.kill('SIGSTOP');
+    await guest.until('grep -l "^State:.T" /proc/[0-9]*/status');
+    await guest.change('applied');
+    held.kill('SIGCONT');
+    const { stdout } = await held.wait();
+    expect(stdout).toBe('new\n');
+    await guest.letGo();
+    await guest.change('reversed');
+  });
+
+  it('that is stopped by a debugger at the beginning of its system call', async () => {
+    const held = await guest.vm.start(`exec thread_kinds traced not`);
+    await guest.until('grep -l "^State:.t" /proc/[0-9]*/status');
+    await guest.change('applied');
+    held.kill('SIGUSR1');
+    const { stdout } = await held.wait();
+    expect(stdout).toBe('new\n');
+    await guest.change('reversed');
+  });
+});
+
+describe('the attempt is given up', () => {
+  it('while a thread ends that has left the list of threads', async () => {
+    const divert = `function=proc_exit_connector task=mortal hold=1`;
+    await guest.script(`insmod ${testModulePath('divert')} ${divert}`);
+    const parent = await guest.vm.start('exec thread_kinds mortal not');
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" = 1 ]');
+    expect(await guest.script('grep -l mortal /proc/[0-9]*/comm; true')).toBe('');
+    const { cause, conflicts } = await guest.tryOnce('applied');
+    expect({ cause, conflicts }).toEqual({ cause: 'code_busy', conflicts: ['exiting 0 *'] });
+    await guest.script('echo 1 >/sys/module/divert/parameters/go');
+    await guest.change('applied');
+    await guest.change('reversed');
+    parent.kill('SIGKILL');
+    await parent.wait();
+    await guest.script('rmmod divert');
+  });
+
+  it('while something runs that is not a stopper', async () => {
+    await guest.script('echo pretend >/proc/held');
+    const { cause, conflicts } = await guest.tryOnce('applied');
+    expect(cause).toBe('unexpected_running_task');
+    expect(conflicts).toEqual([expect.stringMatching(/^pretender \d+ running$/)]);
+    await guest.script('echo pretend-not >/proc/held');
+    await guest.change('applied');
+    await guest.change('reversed');
+  });
+});
+
+describe('in the new code, at undo, is a thread', () => {
+  it.for([
+    ['that sleeps in a callee', 'asleep'],
+    ['that was preempted in the middle', 'runnable'],
+    ['in the cold part', 'cold'],
+  ] as const)('%s', async ([, word]) => {
+    await guest.change('applied');
+    const held = await guest.hold('plain', word, 'held_update');
+    const { cause, conflicts } = await guest.tryOnce('reversed');
+    expect(cause).toBe('code_busy');
+    expect(conflicts).toEqual([expect.stringMatching(/^thread_kinds \d+ held_new/)]);
+    expect(await guest.script(`cat ${HELD}/stage`)).toBe('applied');
+    expect(await guest.letGo([held], 'held_update')).toBe('new');
+    await guest.change('reversed');
+  });
+});
+
+describe('the check before the stop', () => {
+  it('spares the stop the threads that do not run', async () => {
+    const sleepers = await guest.vm.start('exec sleepers 200');
+    await guest.until("grep -q 'ready 200' /run/vm/background-*.out");
+    await guest.change('applied');
+    const timing = await guest.script(`cat ${HELD}/timing`);
+    expect(Number(/^prechecked (\d+)$/m.exec(timing)?.[1])).toBeGreaterThan(200);
+    expect(Number(/^tasks (\d+)$/m.exec(timing)?.[1])).toBeLessThan(100);
+    await guest.change('reversed');
+    sleepers.kill('SIGKILL');
+    await sleepers.wait();
+  });
+
+  it('counts for nothing if the thread has run since, and come to the old code', async () => {
+    // Asleep at a pipe when it is looked at; then the core is held up, and the same thread goes into held().
+    await guest.script('mkfifo /run/door');
+    const held = await guest.vm.start('read word </run/door; exec thread_kinds plain asleep');
+    await guest.script(
+      `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1`,
+    );
+    const attempt = guest.tryOnce('applied');
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+    await guest.script('echo in >/run/door');
+    await guest.until('[ "$(cat /sys/module/held/parameters/inside)" = 1 ]');
+    await guest.script('usleep 300000; echo 1 >/sys/module/divert/parameters/go');
+    const { cause, conflicts } = await attempt;
+    expect({ cause, conflicts }).toEqual({
+      cause: 'code_busy',
+      conflicts: [expect.stringMatching(/^thread_kinds \d+ held$/)],
+    });
+    await guest.script('rmmod divert; rm /run/door');
+    await guest.letGo([held]);
+  });
+});
+
+describe('an NMI while the jump is being written', () => {
+  it('meets the breakpoint, and is sent on to the new code', async () => {
+    let enough = false;
+    const flood = (async () => {
+      while (!enough) await guest.vm.monitor('inject-nmi');
+    })();
+    // The window is short: some cycles are needed, on a fast machine more of them.
+    await guest.script(`i=0; until grep -q 'breakpoints [1-9]' /proc/held; do
+      i=$((i+1)); [ $i -lt 2000 ] || exit 1
+      echo applied >${HELD}/stage && echo reversed >${HELD}/stage || exit 1
+    done`);
+    enough = true;
+    await flood;
+    expect(await guest.script('cat /proc/held')).toMatch(/^old old nmis [1-9]\d* [1-9]\d* breakpoints [1-9]/);
+  });
+});
