@@ -3,6 +3,8 @@ export interface LiveContext {
   readonly signal: AbortSignal;
   /** Ask the core to log every attempt. */
   readonly debug: boolean;
+  /** Go on without targets that are not loaded, and install their fixed modules. */
+  readonly partial: boolean;
   /** A step begins: `match net/ipv4/ip_options.o`. */
   readonly onStep: (step: string) => void;
 }
