@@ -10,7 +10,7 @@ const carrying = readUpdate(await writeUpdate(sampleWithModule()), 'sample.kspli
 const without = readUpdate(await writeUpdate(sampleWithModule({ modules: [] })), 'sample.ksplice');
 
 /** A machine with the module loaded, as what it says of itself; `none`: not loaded. */
-function machine(srcversion: string | undefined | 'none'): LoadedModules {
+function machine(srcversion: string | undefined): LoadedModules {
   return {
     isLoaded: (name) => name === 'raid6_pq' && srcversion !== 'none',
     srcversionOf: (name) => (name === 'raid6_pq' && srcversion !== 'none' ? srcversion : undefined),
