@@ -3,13 +3,15 @@
  * /sys/kernel/ksplice: what user space reads and writes.
  *
  *	interface	0444	KSPLICE_INTERFACE
- *	control		0200	create ID | pin ID MODULE | forget ID
+ *	control		0200	create ID | pin ID MODULE | skip ID MODULE SRCVERSION |
+ *				forget ID
  *	ID/stage	0600	preparing, applied, reversed; write applied, reversed
  *	ID/abort_cause	0400	why the last change was not made, or ok
  *	ID/conflicts	0400	who was in the way: NAME PID FUNCTION...
  *	ID/failed_hook	0400	the hook that refused, and what it returned: NAME RESULT
  *	ID/debug	0600	0, 1: log every attempt
- *	ID/partial	0600	0, 1: `pin` passes over a module that is not loaded
+ *	ID/partial	0600	0, 1: `pin` passes over a module that is not loaded, and
+ *				`skip` may say which module takes its place when it is
  *	ID/pins		0400	MODULE BUILD-ID, or MODULE - if the kernel keeps none
  *	ID/timing	0400	figures of the last change of stage, NAME VALUE
  *
@@ -45,6 +47,7 @@ static const char * const abort_names[] = {
 	[KSPLICE_UNEXPECTED_RUNNING_TASK]	= "unexpected_running_task",
 	[KSPLICE_TARGET_NOT_LOADED]		= "target_not_loaded",
 	[KSPLICE_CALL_FAILED]			= "call_failed",
+	[KSPLICE_COLD_UPDATE_LOADED]		= "cold_update_loaded",
 	[KSPLICE_UNEXPECTED]			= "unexpected",
 };
 
@@ -265,7 +268,8 @@ static int control_create(const char *id)
 	return ret;
 }
 
-static int control_pin(const char *id, const char *module)
+/* `srcversion`: NULL to pin, else the module is skipped. */
+static int control_pin(const char *id, const char *module, const char *srcversion)
 {
 	struct ksplice_entry *entry;
 	int ret;
@@ -277,7 +281,8 @@ static int control_pin(const char *id, const char *module)
 	else if (entry->switching || entry->stage == KSPLICE_APPLIED)
 		ret = -EBUSY;
 	else
-		ret = ksplice_pin(entry, module);
+		ret = srcversion ? ksplice_skip(entry, module, srcversion)
+				 : ksplice_pin(entry, module);
 	mutex_unlock(&ksplice_mutex);
 	return ret;
 }
@@ -305,7 +310,7 @@ static int control_forget(const char *id)
 static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t count)
 {
-	char *line, *rest, *verb, *id, *argument;
+	char *line, *rest, *verb, *id, *argument, *more;
 	int ret = -EINVAL;
 
 	line = kstrndup(buf, count, GFP_KERNEL);
@@ -315,14 +320,17 @@ static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 	verb = strsep(&rest, " ");
 	id = strsep(&rest, " ");
 	argument = strsep(&rest, " ");
+	more = strsep(&rest, " ");
 	if (!id || rest)
 		goto out;
 	if (!strcmp(verb, "create") && !argument)
 		ret = control_create(id);
 	else if (!strcmp(verb, "forget") && !argument)
 		ret = control_forget(id);
-	else if (!strcmp(verb, "pin") && argument)
-		ret = control_pin(id, argument);
+	else if (!strcmp(verb, "pin") && argument && !more)
+		ret = control_pin(id, argument, NULL);
+	else if (!strcmp(verb, "skip") && more)
+		ret = control_pin(id, argument, more);
 out:
 	kfree(line);
 	return ret ? ret : count;

@@ -42,6 +42,7 @@ enum ksplice_abort {
 	KSPLICE_UNEXPECTED_RUNNING_TASK,
 	KSPLICE_TARGET_NOT_LOADED,
 	KSPLICE_CALL_FAILED,
+	KSPLICE_COLD_UPDATE_LOADED,
 	KSPLICE_UNEXPECTED,
 };
 
@@ -166,11 +167,15 @@ struct ksplice_switch {
 	bool				keeping;
 };
 
+#define KSPLICE_SRCVERSION_MAX	24
+
 /**
- * struct ksplice_pin - a module that may not go away
+ * struct ksplice_pin - a module that may not go away, or that was skipped
  * @list:	in ksplice_entry.pins
  * @module:	NULL if it was not loaded and ksplice_entry.partial was set
  * @name:	as in /proc/modules
+ * @srcversion:	of the fixed module that takes its place; empty unless it was skipped
+ *		(skipped.c)
  * @gone:	unloaded by force in spite of our reference; its memory is never
  *		touched again.  Written by the module notifier.
  */
@@ -178,6 +183,7 @@ struct ksplice_pin {
 	struct list_head	list;
 	struct module		*module;
 	char			name[MODULE_NAME_LEN];
+	char			srcversion[KSPLICE_SRCVERSION_MAX + 1];
 	bool			gone;
 };
 
@@ -205,7 +211,9 @@ struct ksplice_pin {
  * @prechecked:	see ksplice_switch
  *
  * All but @kobj and @pins' gone flags are protected by ksplice_mutex; while
- * @switching is set only the one who set it writes.
+ * @switching is set only the one who set it writes.  @switching is written under
+ * ksplice_lists_lock, too, and @stage before it is cleared: the module notifier
+ * reads both.
  */
 struct ksplice_entry {
 	struct kobject			kobj;
@@ -233,12 +241,19 @@ struct ksplice_entry {
 /* update.c */
 extern struct mutex ksplice_mutex;
 extern struct list_head ksplice_entries;
+extern spinlock_t ksplice_lists_lock;
 struct ksplice_entry *ksplice_find(const char *id);
 int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_link(struct ksplice_entry *entry);
 void ksplice_unlink(struct ksplice_entry *entry);
 void ksplice_module_gone(struct module *module);
 int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction direction);
+
+/* skipped.c */
+int ksplice_skip(struct ksplice_entry *entry, const char *name, const char *srcversion);
+enum ksplice_abort ksplice_check_skipped(struct ksplice_entry *entry,
+					 enum ksplice_direction direction);
+int ksplice_module_coming(struct module *module);
 
 /* validate.c */
 int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *update);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The core: loads, unloads, and hears of modules that go away.
+ * The core: loads, unloads, and hears of modules that come and go.
  *
  * It is an ordinary module of an unmodified kernel.  What it needs and the
  * kernel does not export (text_mutex, stop_machine_cpuslocked(), ...) was bound
@@ -24,6 +24,8 @@
  */
 static int ksplice_module_event(struct notifier_block *nb, unsigned long event, void *data)
 {
+	if (event == MODULE_STATE_COMING)
+		return notifier_from_errno(ksplice_module_coming(data));
 	if (event == MODULE_STATE_GOING)
 		ksplice_module_gone(data);
 	return NOTIFY_DONE;

@@ -27,7 +27,7 @@
 /* Protects the list of entries and what is in them, but for ksplice_entry.kobj. */
 DEFINE_MUTEX(ksplice_mutex);
 LIST_HEAD(ksplice_entries);
-static DEFINE_SPINLOCK(ksplice_lists_lock);
+DEFINE_SPINLOCK(ksplice_lists_lock);
 
 struct ksplice_entry *ksplice_find(const char *id)
 {
@@ -267,6 +267,14 @@ static void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ks
 	}
 }
 
+/* From here on no module that the update skipped can come (skipped.c), or it can again. */
+static void ksplice_set_switching(struct ksplice_entry *entry, bool switching)
+{
+	spin_lock(&ksplice_lists_lock);
+	entry->switching = switching;
+	spin_unlock(&ksplice_lists_lock);
+}
+
 static bool ksplice_worth_retrying(enum ksplice_abort cause)
 {
 	return cause == KSPLICE_CODE_BUSY || cause == KSPLICE_UNEXPECTED_RUNNING_TASK;
@@ -406,7 +414,15 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 		return -EBUSY;
 	}
 
-	entry->switching = true;
+	ksplice_set_switching(entry, true);
+	entry->cause = ksplice_check_skipped(entry, direction);
+	if (entry->cause != KSPLICE_OK) {
+		ksplice_set_switching(entry, false);
+		if (apply)
+			module_put(update->owner);
+		ksplice_switch_free(sw);
+		return -EAGAIN;
+	}
 	mutex_unlock(&ksplice_mutex);
 	if (ksplice_ask_hooks(sw, KSPLICE_MOMENT_PRE))
 		ksplice_run_attempts(entry, sw);
@@ -424,7 +440,7 @@ int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction dir
 	if (!apply && sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))
 		ksplice_wait_for_users();
 	mutex_lock(&ksplice_mutex);
-	entry->switching = false;
+	ksplice_set_switching(entry, false);
 	/* A resident update keeps its reference: see KSPLICE_UPDATE_RESIDENT. */
 	if (apply ? sw->cause != KSPLICE_OK :
 		    sw->cause == KSPLICE_OK && !(update->flags & KSPLICE_UPDATE_RESIDENT))

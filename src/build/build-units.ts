@@ -26,6 +26,7 @@ import { type ChangedFile, numberLines } from './line-numbers.ts';
 import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
+import { targetsOf } from './module-targets.ts';
 import { writeNewFiles } from './new-file.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
@@ -48,6 +49,8 @@ export interface BuildUnitsOptions {
   readonly jobs: number;
   /** More units than this are not compiled for a header: UsageError tells how many there are. 400 unless told. */
   readonly maxUnits?: number | undefined;
+  /** Compile patched units of modules also as the distributor would have: for whole modules. */
+  readonly wholeModules?: boolean | undefined;
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -70,6 +73,8 @@ export interface BuiltUnit {
   readonly levels: readonly Uint8Array[];
   /** The patched source, compiled as `pre`. */
   readonly post: Uint8Array;
+  /** The patched source, compiled as `prePlain`; only of units of modules, where it was asked for. */
+  readonly postPlain: Uint8Array | undefined;
   /** Types of both sides that lie in memory otherwise after the patch. */
   readonly layouts: readonly LayoutPair[];
   /** Files that the patch changes and that are part of the unit. */
@@ -81,7 +86,7 @@ export interface BuiltUnit {
 }
 
 export interface BuiltUnits {
-  /** Sorted by path. */
+  /** Sorted by path, then target: an object that is linked into several targets is a unit of each. */
   readonly units: readonly BuiltUnit[];
   /** Lines that the patches change in C files and headers; one that they bring is all new, and not among these. */
   readonly changed: readonly ChangedFile[];
@@ -179,8 +184,11 @@ async function makeDirectory(parent: string, name: string): Promise<string> {
   return directory;
 }
 
-/** The objects of each unit: two of the original source, one of each update below, one with the patch; in this order. */
-function variantsOf({ levels, post }: SourceTrees): readonly Variant[] {
+/**
+ * The objects of each unit: two of the original source, one of each update below, one with the patch, in this order; and
+ * behind them one with the patch for a whole module.
+ */
+function variantsOf({ levels, post }: SourceTrees, isWhole: boolean): readonly Variant[] {
   const top = levels.length;
   return [
     { name: 'pre-plain', isPlain: true, trees: undefined, isPost: false },
@@ -192,6 +200,7 @@ function variantsOf({ levels, post }: SourceTrees): readonly Variant[] {
       isPost: false,
     })),
     { name: 'post', isPlain: false, trees: post, isPost: true },
+    ...(isWhole ? [{ name: 'post-plain', isPlain: true, trees: post, isPost: true }] : []),
   ];
 }
 
@@ -249,8 +258,12 @@ async function compileUnits(
 ): Promise<readonly BuiltUnit[]> {
   const { tree, jobs, onProgress, signal } = options;
   const outputs = await makeDirectory(options.workDir, 'units');
-  const variants = variantsOf(trees);
-  const tasks = affected.flatMap((unit) => variants.map((variant) => ({ unit, variant })));
+  const targets: (readonly string[])[] = [];
+  for (const { command } of affected) targets.push(await targetsOf(tree, command, options));
+  const tasks = affected.flatMap((unit) => {
+    const isWhole = options.wholeModules === true && unit.command.module !== undefined;
+    return variantsOf(trees, isWhole).map((variant) => ({ unit, variant }));
+  });
   const pool: LayoutPool = new Map();
   let done = 0;
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
@@ -267,15 +280,15 @@ async function compileUnits(
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
   });
-  return affected.map((unit, index): BuiltUnit => {
-    const own = objects.slice(index * variants.length, (index + 1) * variants.length);
-    const [prePlain, ...sectioned] = own;
+  return affected.flatMap((unit, index): readonly BuiltUnit[] => {
+    const own = objects.filter((_, i) => tasks[i]?.unit === unit);
+    const postPlain = own.length > variantsOf(trees, false).length ? own.at(-1) : undefined;
+    const [prePlain, ...sectioned] = postPlain === undefined ? own : own.slice(0, -1);
     const [pre, post] = sectioned.slice(-2);
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
-    const target = unit.command.module ?? 'vmlinux';
-    return {
+    return (targets[index] ?? []).map((target) => ({
       path: unit.command.object,
       source: unit.source,
       target,
@@ -283,11 +296,12 @@ async function compileUnits(
       pre: pre.bytes,
       levels: sectioned.slice(0, -2).map(({ bytes }) => bytes),
       post: post.bytes,
+      postPlain: postPlain?.bytes,
       layouts: differingLayouts(pre.types, post.types),
       patched: unit.patched,
       functions: { pre: pre.functions, post: post.functions },
       isNumbered: post.isNumbered,
-    };
+    }));
   });
 }
 
@@ -322,17 +336,7 @@ async function findAffectedUnits(
       (file) => places.get(file)?.kind === 'unit',
     );
     if (units.length === 0) notes.push(`${source}: ignored: not in this configuration`);
-    for (const unit of units) {
-      const place = places.get(unit);
-      const module = place?.kind === 'unit' ? place.command.module : undefined;
-      // kbuild joins the names of all modules that an object is part of.
-      if (module?.includes(':') === true) {
-        refusals.push({
-          file: source,
-          message: `${source} is part of several modules (${module}): that is not supported in this version`,
-        });
-      } else patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
-    }
+    for (const unit of units) patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
   }
   const units = [...patchedIn]
     .sort(([a], [b]) => (a < b ? -1 : 1))

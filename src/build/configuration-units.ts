@@ -19,6 +19,7 @@ import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { runKbuild } from './kbuild.ts';
+import { type ModuleList, parseModuleList } from './module-lists.ts';
 import type { PreparedTree } from './tree.ts';
 
 export interface ConfigurationUnit {
@@ -34,6 +35,8 @@ export interface ConfigurationUnit {
 
 export interface Configuration {
   readonly units: readonly ConfigurationUnit[];
+  /** All modules. */
+  readonly modules: readonly ModuleList[];
   /** Headers (paths in the tree) that a build step other than a compilation reads, and what it says. */
   readonly readBySteps: ReadonlyMap<string, string>;
 }
@@ -53,7 +56,7 @@ export async function readConfiguration(
   tree: PreparedTree,
   options: ConfigurationOptions,
 ): Promise<Configuration> {
-  const file = path.join(tree.buildDir, '.ksplice', 'configuration-3.json');
+  const file = path.join(tree.buildDir, '.ksplice', 'configuration-4.json');
   const stored = await readFile(file, 'utf8').catch(() => undefined);
   if (stored !== undefined) return unpack(JSON.parse(stored));
   return withFileLock(
@@ -93,8 +96,11 @@ export async function readConfiguration(
 /** Reads what `make -n` printed. `source` is the root of the source tree. */
 export function parseDryRun(output: string, source: string): Configuration {
   const units = new Map<string, ConfigurationUnit>();
+  const modules: ModuleList[] = [];
   const readBySteps = new Map<string, string>();
   for (const line of output.split('\n')) {
+    const module = parseModuleList(line);
+    if (module !== undefined) modules.push(module);
     const recorded = /\/fixdep \S+ (\S+) '((?:[^']|'\\'')*)' > /.exec(line);
     if (recorded?.[1] === undefined || recorded[2] === undefined) {
       for (const [, header = ''] of line.matchAll(headerIn(source)))
@@ -120,7 +126,7 @@ export function parseDryRun(output: string, source: string): Configuration {
       isListed: asked?.[2] === 'listed',
     });
   }
-  return { units: [...units.values()], readBySteps };
+  return { units: [...units.values()], modules, readBySteps };
 }
 
 /** The command for `asm-offsets.s` as one that makes an object. */
@@ -149,10 +155,11 @@ interface Packed {
     module: string | null,
     isListed: boolean,
   ])[];
+  readonly modules: readonly ModuleList[];
   readonly steps: readonly (readonly [string, string])[];
 }
 
-function pack({ units, readBySteps }: Configuration): Packed {
+function pack({ units, modules, readBySteps }: Configuration): Packed {
   const numbers = new Map<string, number>();
   const number = (word: string): number => {
     const known = numbers.get(word) ?? numbers.size;
@@ -169,11 +176,12 @@ function pack({ units, readBySteps }: Configuration): Packed {
       isListed,
     ]),
     words: [...numbers.keys()],
+    modules,
     steps: [...readBySteps],
   };
 }
 
-function unpack({ words, units, steps }: Packed): Configuration {
+function unpack({ words, units, modules, steps }: Packed): Configuration {
   const spell = (numbers: readonly number[]): readonly string[] => numbers.map((one) => words[one] ?? '');
   return {
     units: units.map(([source, object, compiler, objtool, module, isListed]) => ({
@@ -186,6 +194,7 @@ function unpack({ words, units, steps }: Packed): Configuration {
       },
       isListed,
     })),
+    modules,
     readBySteps: new Map(steps),
   };
 }

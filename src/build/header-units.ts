@@ -161,7 +161,7 @@ type Word = { readonly kind: 'compile' } | { readonly kind: 'refused' | 'note'; 
 
 /** What to do about a unit that the change of a header reaches. */
 function wordOn({ unit, files }: Candidate): Word {
-  const { object, module } = unit.command;
+  const { object } = unit.command;
   const changed = files.join(', ');
   if (object.startsWith('arch/x86/entry/vdso/') && !unit.isListed) {
     return {
@@ -179,12 +179,6 @@ function wordOn({ unit, files }: Candidate): Word {
   const special = specialAssembly(unit.source);
   if (special !== undefined) {
     return { kind: 'refused', text: `${changed} changes ${unit.source}, which ${special}: not supported` };
-  }
-  if (module?.includes(':') === true) {
-    return {
-      kind: 'refused',
-      text: `${changed} changes ${unit.source}, which is part of several modules (${module}): not supported`,
-    };
   }
   return { kind: 'compile' };
 }

@@ -4,8 +4,8 @@
  * A unit can be compiled once the configuration, the generated headers and a few host tools (objtool
  * above all) exist: kbuild's targets `prepare` and `scripts`. That takes most of a minute and depends on
  * the source and its configuration only, so it is kept in the cache, one directory for each combination,
- * and done once. (`modules_prepare` would add only the linker script for whole .ko files, which is not
- * used here.)
+ * and done once. (`modules_prepare` would add only the linker script for whole .ko files; build-module.ts makes
+ * that when it is needed.)
  *
  * Each step leaves a stamp; a run that was interrupted goes on where it stopped. A lock lets one process
  * at a time call make in a build directory.

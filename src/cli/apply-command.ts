@@ -4,12 +4,20 @@ import type { CommonFlags } from './session.ts';
 
 export type ApplyFlags = CommonFlags & {
   readonly debug?: boolean;
+  readonly partial?: boolean;
 };
 
 export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string[], CliContext>({
   loader: lazily(async () => (await import('./apply.ts')).apply),
   parameters: {
     flags: {
+      partial: {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief:
+          'Go on without modules that are not loaded, and have modprobe load the fixed ones (made by create --build-modules)',
+      },
       debug: {
         kind: 'boolean',
         optional: true,
@@ -31,7 +39,7 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
     fullDescription: describeCommand(
       'Applies updates to the running kernel, in the order given. Each is checked against the code in memory first; the\nswitch itself is made by the core while all CPUs are stopped, or not at all. What is applied already is left alone.',
       [0, 2, 4, 5, 64, 65, 69, 70],
-      ['sudo ksplice apply cve_2026_53249.ksplice'],
+      ['sudo ksplice apply cve_2026_53249.ksplice', 'sudo ksplice apply --partial cve_2026_53249.ksplice'],
     ),
   },
 });

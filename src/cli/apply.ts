@@ -55,7 +55,7 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
       const { id } = one.update;
       const signed = gate.stage([one.update]);
       try {
-        const result = await applyUpdate(one, prepared.kernel, liveContext(session, id, flags.debug));
+        const result = await applyUpdate(one, prepared.kernel, liveContext(session, id, flags));
         results.push({ ...result, signature: verdicts[index] });
       } catch (error) {
         signed?.discard();
@@ -71,9 +71,11 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
 }
 
 function resultText(result: AppliedUpdate): string {
+  const installed = result.installed.map((file) => `${result.id}: installed ${file}\n`).join('');
   if (result.alreadyApplied) {
-    return `${result.id}: applied already, nothing to do\n`;
+    return `${result.id}: applied already, nothing ${installed === '' ? '' : 'else '}to do\n${installed}`;
   }
+  if (result.timing === undefined) return `${installed}${skippedText(result)}`;
   const replaced =
     result.functions.length === 0
       ? 'its hooks were called, no function replaced'
@@ -83,5 +85,14 @@ function resultText(result: AppliedUpdate): string {
   const matched = result.mode === 'strict' ? '' : ', matched tolerantly';
   const signer = result.signature?.signer ?? null;
   const signed = signer === null ? '' : `, signed by ${signer}`;
-  return `${left}${result.id}: applied: ${replaced}${matched}${signed}, ${switchText(result.timing)}\n`;
+  const applied = `${result.id}: applied: ${replaced}${matched}${signed}, ${switchText(result.timing)}\n`;
+  return `${left}${applied}${installed}${skippedText(result)}`;
+}
+
+/** What is not in memory, and what that means. */
+function skippedText({ id, skipped, timing }: ApplyResult): string {
+  if (skipped.length === 0) return '';
+  const names = skipped.join(', ');
+  const rest = timing === undefined ? '' : '; after a reboot apply the update again';
+  return `${id}: without ${names}, of which the fixed module is loaded, now or next time${rest}\n`;
 }

@@ -119,7 +119,7 @@ async function needTargets({ kernel, load }: Subject, id: string, objects: Updat
   const loaded = new Set(kernel.modules().map(({ name }) => name));
   for (const { target } of objects.units) {
     if (target === VMLINUX || loaded.has(target)) continue;
-    if (load === undefined) throw targetNotLoaded(id, target);
+    if (load === undefined) throw targetNotLoaded(id, target, false);
     await load(target);
   }
 }

@@ -20,6 +20,7 @@ export type CreateFlags = CommonFlags & {
   readonly description?: string;
   readonly jobs?: number;
   readonly match?: MatchMode;
+  readonly 'build-modules'?: boolean;
   readonly 'max-units'?: number;
   readonly sign?: string;
   readonly serial?: number;
@@ -140,6 +141,13 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         brief:
           'How it will be matched: as the distributor compiled, every byte, or function by function, for a kernel that is laid out in another way [strict]',
       },
+      'build-modules': {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief:
+          'Carry each module that it changes as a whole, too, for `ksplice apply --partial` where it is not loaded',
+      },
       'max-units': {
         kind: 'parsed',
         parse: parseJobs,
@@ -182,7 +190,7 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
       ],
     ),
     customUsage: [
-      '--patch FILE... [--kernel RELEASE] [-o FILE] [--on FILE...] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--max-units N] [--sign KEYFILE [--serial N] [--passphrase-file FILE]] [--jobs N] [--json] [-v]',
+      '--patch FILE... [--kernel RELEASE] [-o FILE] [--on FILE...] [--id ID] [--description TEXT] [--cve ID...] [--match strict|tolerant] [--build-modules] [--max-units N] [--sign KEYFILE [--serial N] [--passphrase-file FILE]] [--jobs N] [--json] [-v]',
       '(--patch FILE... | --git COMMIT | --diffext EXT) --source DIR --config FILE [--image FILE] [-o FILE] [...]',
       '--prebuild [--kernel RELEASE | --source DIR --config FILE [--image FILE]] [--jobs N] [--json] [-v]',
     ],

@@ -10,7 +10,7 @@ import type { Patch } from '../build/patch/model.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
 import type { PatchText } from '../build/patch/patch-text.ts';
 import type { PreparedTree } from '../build/tree.ts';
-import { InternalError, NoChangeError } from '../diagnostics/error.ts';
+import { InternalError, NoChangeError, UsageError } from '../diagnostics/error.ts';
 import { diffAssembly } from '../diff/assembly-change.ts';
 import type { Owned } from '../diff/code-below.ts';
 import { diffUnit } from '../diff/diff-unit.ts';
@@ -26,11 +26,19 @@ import type { MatchMode } from '../match/match-unit.ts';
 import { encodeChanges, type UpdateChanges } from '../update/changes.ts';
 import { normalizeCveIds } from '../update/cve-ids.ts';
 import { type LivepatchReason, trampolineSites } from '../update/trampoline-site.ts';
-import type { CodeBelow, Update, UpdateContents, UpdatePatch, UpdateUnit } from '../update/update.ts';
+import type {
+  CodeBelow,
+  Update,
+  UpdateContents,
+  UpdateModule,
+  UpdatePatch,
+  UpdateUnit,
+} from '../update/update.ts';
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { withCacheInUse } from './cache-use.ts';
 import { type ComparedUnit, describeChanges } from './create-changes.ts';
+import { buildWholeModules } from './create-modules.ts';
 import { checkBelow, patchesOf, readBelow, replacementsOf, unitBelow } from './create-on.ts';
 import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
 import { prepareKernel } from './create-prepare.ts';
@@ -47,6 +55,8 @@ export interface CreateOptions extends KernelChoice, PatchChoice {
   readonly description?: string | undefined;
   /** How the units will be matched; strict unless told. */
   readonly match?: MatchMode | undefined;
+  /** Carry whole modules, too. */
+  readonly buildModules?: boolean | undefined;
   /** Most units to compile for a changed header. */
   readonly maxUnits?: number | undefined;
   readonly jobs: number;
@@ -77,6 +87,15 @@ export async function createUpdate(options: CreateOptions): Promise<CreatedUpdat
   }
   const cves = normalizeCveIds(options.cve ?? []);
   const below = readBelow(options.on ?? [], options.id);
+  if (below.length > 0 && options.buildModules === true) {
+    throw new UsageError(
+      'usage',
+      '--build-modules and --on: a whole module has the patches of one update only',
+      {
+        hint: 'give all patches with --patch, for one update, or leave out --build-modules',
+      },
+    );
+  }
 
   // The patches first: what is wrong with them shows at once, and costs no download.
   const patches = await findPatches(options, options.signal);
@@ -106,13 +125,19 @@ async function buildUpdate(
 
   // The affected units, before and after; then our own code for this kernel.
   const built = await inWorkDir(options.cacheDir, async (workDir) =>
-    buildUnits({ ...options, tree, patches: parsed, below: patchesOf(below), workDir }).catch(
-      (error: unknown) => {
-        throw explainGitFailure(error, options);
-      },
-    ),
+    buildUnits({
+      ...options,
+      tree,
+      patches: parsed,
+      below: patchesOf(below),
+      workDir,
+      wholeModules: options.buildModules,
+    }).catch((error: unknown) => {
+      throw explainGitFailure(error, options);
+    }),
   );
   const compared = await compareUnits(built, below, options);
+  const modules = await wholeModules(built.units, compared.units, options, tree, kernel.headers);
   const objects = await buildCoreObjects({ ...options, tree });
   const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), moduleLayoutCrc) };
 
@@ -128,15 +153,27 @@ async function buildUpdate(
     patches,
     units: compared.units,
     changes: compared.changes,
+    modules,
   });
   return { contents, notes: [...built.notes, ...compared.notes] };
 }
 
+/** The modules as a whole, if they are wanted. */
+async function wholeModules(
+  built: readonly BuiltUnit[],
+  units: readonly UpdateUnit[],
+  options: CreateOptions,
+  tree: PreparedTree,
+  symvers: string,
+): Promise<readonly UpdateModule[]> {
+  if (options.buildModules !== true) return [];
+  return await inWorkDir(options.cacheDir, (workDir) =>
+    buildWholeModules(built, units, { ...options, tree, symvers, workDir }),
+  );
+}
+
 /** Gives a directory of this run's own, and removes it whatever happens. */
-async function inWorkDir(
-  cacheDir: string,
-  work: (directory: string) => Promise<BuiltUnits>,
-): Promise<BuiltUnits> {
+async function inWorkDir<T>(cacheDir: string, work: (directory: string) => Promise<T>): Promise<T> {
   const parent = path.join(cacheDir, 'work');
   await mkdir(parent, { recursive: true });
   const directory = await mkdtemp(path.join(parent, 'create-'));
@@ -296,6 +333,7 @@ interface Parts {
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
   readonly changes: UpdateChanges;
+  readonly modules: readonly UpdateModule[];
 }
 
 function assemble({
@@ -309,9 +347,10 @@ function assemble({
   below,
   patches,
   units,
+  modules,
   changes,
 }: Parts): UpdateContents {
-  const id = options.id ?? idFor({ kernel, core, below, patches, units });
+  const id = options.id ?? idFor({ kernel, core, below, patches, units, modules });
   return {
     id,
     description: options.description ?? subjectOf(patches),
@@ -330,6 +369,7 @@ function assemble({
     coreInterface,
     patches,
     units,
+    modules,
     changes: encodeChanges(changes, `${id}.ksplice`),
     core: core.core,
     stub: core.stub,
@@ -343,7 +383,8 @@ function idFor({
   below,
   patches,
   units,
-}: Pick<Parts, 'kernel' | 'core' | 'below' | 'patches' | 'units'>): string {
+  modules,
+}: Pick<Parts, 'kernel' | 'core' | 'below' | 'patches' | 'units' | 'modules'>): string {
   const { release, version, banner } = kernel;
   return deriveUpdateId([
     new TextEncoder().encode(JSON.stringify([release, version, banner])),
@@ -352,6 +393,7 @@ function idFor({
     ...units.flatMap((unit) => [unit.pre, unit.replacement]),
     core.core,
     core.stub,
+    ...modules.map(({ bytes }) => bytes),
   ]);
 }
 

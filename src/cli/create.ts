@@ -34,6 +34,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     ...flags,
     cve,
     maxUnits: flags['max-units'],
+    buildModules: flags['build-modules'],
     jobs: flags.jobs ?? availableParallelism(),
     cacheDir: cacheDir(session.host.env),
     coreSources,
@@ -68,6 +69,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     newFunctions: contents.units.flatMap((unit) => unit.newFunctions),
     hooks: contents.units.flatMap((unit) => unit.hooks),
     units: contents.units.map((unit) => unit.path),
+    modules: contents.modules.map(({ name }) => name),
     notes,
     seconds,
   };
@@ -76,7 +78,17 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
 
 /** What says how the update shall be means nothing where none is made. Throws UsageError. */
 function checkPrebuild({ output, on, id, description, cve, match, sign, ...rest }: CreateFlags): void {
-  const without = { output, on, id, description, cve, match, sign, 'max-units': rest['max-units'] };
+  const without = {
+    output,
+    on,
+    id,
+    description,
+    cve,
+    match,
+    sign,
+    'max-units': rest['max-units'],
+    'build-modules': rest['build-modules'],
+  };
   const given = Object.entries(without).find(([, value]) => value !== undefined);
   if (given !== undefined) {
     throw new UsageError('usage', `--${given[0]}: --prebuild makes no update`, { hint: 'leave it out' });
@@ -98,6 +110,9 @@ function resultText(
     lines.push(...unit.newFunctions.map((name) => `    adds ${name}`));
     lines.push(...unit.hooks.map(({ kind, name }) => `    calls ${name} (${kind})`));
   }
+  lines.push(
+    ...contents.modules.map(({ file: name, bytes }) => `  carries ${name}, ${formatSize(bytes.length)}`),
+  );
   if (contents.cves.length > 0) lines.push(`  fixes ${contents.cves.join(', ')}`);
   if (signed !== undefined)
     lines.push(`  signed with key ${shortKeyId(signed.key)}, serial ${signed.serial}`);

@@ -24,6 +24,14 @@ export async function undo(session: Session, _flags: CommonFlags, ...ids: readon
 }
 
 function resultText(result: UndoResult): string {
+  const files = [
+    ...result.removed.map((file) => `${result.id}: removed ${file}\n`),
+    ...result.kept.map((file) => `${result.id}: left ${file}, which was altered since it was installed\n`),
+    ...result.stillLoaded.map(
+      (name) => `${result.id}: the module ${name} that is loaded stays the fixed one until it is unloaded\n`,
+    ),
+  ].join('');
+  if (result.timing === undefined) return files;
   const back =
     result.functions.length === 0
       ? 'its hooks were called'
@@ -31,5 +39,5 @@ function resultText(result: UndoResult): string {
   const resident = result.resident
     ? `; its module stays loaded, since an address in it may have been kept\n`
     : '\n';
-  return `${result.id}: undone: ${back}, ${switchText(result.timing)}${resident}`;
+  return `${result.id}: undone: ${back}, ${switchText(result.timing)}${resident}${files}`;
 }

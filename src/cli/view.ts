@@ -1,7 +1,7 @@
 import { UsageError } from '../diagnostics/error.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { signatureLook } from '../live/trust/look.ts';
-import { type UpdateView, viewUpdates } from '../live/view.ts';
+import { type ModuleView, type UpdateView, viewUpdates } from '../live/view.ts';
 import { counted, formatSize } from '../report/format.ts';
 import type { ManifestUnit } from '../update/manifest.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -56,9 +56,27 @@ function viewText(update: UpdateView, withPatch: boolean): string {
       'shadowed',
       update.shadowed.map((one) => `${one.function} by the livepatch ${one.livepatch}`),
     ),
+    ...labelled('modules', update.modules.flatMap(moduleLines)),
   ];
   const patches = withPatch ? update.patches.map(({ name, text }) => `\n${name}:\n${text}`).join('') : '';
   return `${lines.join('\n')}\n${patches}`;
+}
+
+const loadedText: Readonly<Record<ModuleView['loaded'], string>> = {
+  no: 'not loaded',
+  fixed: 'loaded, and it is the fixed one',
+  another: 'loaded, and it is not the fixed one',
+};
+
+function moduleLines({ name, file, isFirst, loaded, stale }: ModuleView): readonly string[] {
+  const found =
+    file === null
+      ? 'the fixed module is not where it was put'
+      : `fixed in ${file}${isFirst ? '' : ', but modprobe takes another'}`;
+  return [
+    `${name}: ${found}; ${loadedText[loaded]}`,
+    ...(stale === null ? [] : [`${name}: stale (${stale}): take it away with ksplice undo`]),
+  ];
 }
 
 function fileText(file: string, update: Update, signature: SignatureVerdict): string {
@@ -75,6 +93,10 @@ function fileText(file: string, update: Update, signature: SignatureVerdict): st
     ...labelled('made by', [update.createdBy]),
     ...labelled('signed by', signedBy(signature)),
     ...manifest.units.flatMap(unitLines),
+    ...labelled(
+      'module',
+      update.modules.map(({ file: name, bytes }) => `${name} as a whole, ${formatSize(bytes.length)}`),
+    ),
   ];
   const patches = update.patches.map(({ name, bytes }) => `\n${name}:\n${patchText(bytes)}`).join('');
   return `${lines.join('\n')}\n${patches}`;

@@ -22,6 +22,18 @@ export function describeConflict(conflict: Conflict): string {
   return `${conflict.task} (pid ${conflict.pid}) is in ${places.join(', ')}`;
 }
 
+/** Going back would leave a fixed module to a kernel that is not. `module`: its name, or words for it. */
+export function coldUpdateLoaded(id: string, module: string): BusyError {
+  return new BusyError(
+    'cold_update_loaded',
+    `${id}: cannot undo: ${module} is loaded, and it is the fixed one; the update is still applied`,
+    {
+      hint: 'unload the module first (modprobe -r), undo, and load it again; lsmod tells who uses it',
+      details: { id, module },
+    },
+  );
+}
+
 /** The error for a change of stage that the core did not make. `probes`: kprobes in the functions concerned. */
 export function abortError(
   id: string,
@@ -75,6 +87,8 @@ export function abortError(
         },
       );
     }
+    case 'cold_update_loaded':
+      return coldUpdateLoaded(id, 'a module that it was applied without');
     case 'target_not_loaded':
       return new MissingError(
         'target_not_loaded',

@@ -5,6 +5,8 @@ export interface LiveContext {
   readonly debug: boolean;
   /** A line of the core's, if it was asked for them. */
   readonly onDebug: (line: string) => void;
+  /** Go on without targets that are not loaded, and install their fixed modules. */
+  readonly partial: boolean;
   /** A step begins: `match net/ipv4/ip_options.o`. */
   readonly onStep: (step: string) => void;
 }

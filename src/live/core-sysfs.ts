@@ -71,7 +71,7 @@ export function hasEntry(id: string): boolean {
   return existsSync(path.join(SYSFS_ROOT, id));
 }
 
-/** `create ID`, `pin ID MODULE` or `forget ID`. */
+/** `create ID`, `pin ID MODULE`, `skip ID MODULE SRCVERSION` or `forget ID`. */
 export function control(command: string): Errno {
   return write(path.join(SYSFS_ROOT, 'control'), command);
 }
@@ -94,6 +94,10 @@ export function changeStage(id: string, stage: 'applied' | 'reversed'): Errno {
 
 export function setDebug(id: string): Errno {
   return write(path.join(SYSFS_ROOT, id, 'debug'), '1');
+}
+
+export function setPartial(id: string): Errno {
+  return write(path.join(SYSFS_ROOT, id, 'partial'), '1');
 }
 
 export function abortCauseOf(id: string): string {

@@ -4,6 +4,7 @@
  *     manifest.json   as in the update file; its SHA-256 identifies the update
  *     patches/N       the patch texts, in the manifest's order
  *     signature       as in the update file, where it has one
+ *     skipped         targets that are not updated in memory, one a line
  *     journal         one line an event: ISO time, words
  *
  * Written before the kernel is touched, so that whoever comes after a run that was killed finds which
@@ -24,13 +25,20 @@ export interface UpdateRecord {
   readonly digest: string;
   readonly manifest: Manifest;
   readonly patches: readonly { readonly name: string; readonly text: string }[];
+  /** Names of modules that are not updated in memory. */
+  readonly skipped: readonly string[];
+}
+
+/** Those of its units that are updated in memory. */
+export function unitsInMemory({ manifest, skipped }: UpdateRecord): Manifest['units'] {
+  return manifest.units.filter(({ target }) => !skipped.includes(target));
 }
 
 function directoryOf(id: string): string {
   return path.join(RUN_ROOT, id);
 }
 
-export function writeRecord(update: Update): void {
+export function writeRecord(update: Update, skipped: readonly string[] = []): void {
   const directory = directoryOf(update.id);
   mkdirSync(path.join(directory, 'patches'), { recursive: true, mode: 0o700 });
   update.patches.forEach(({ bytes }, number) => {
@@ -41,6 +49,9 @@ export function writeRecord(update: Update): void {
   if (update.signature !== undefined) {
     writeFileSync(signature, encodeSignature(update.signature), { mode: 0o600 });
   }
+  writeFileSync(path.join(directory, 'skipped'), skipped.map((name) => `${name}\n`).join(''), {
+    mode: 0o600,
+  });
   const manifest = path.join(directory, 'manifest.json');
   writeFileSync(manifest, encodeManifest(update.manifest, manifest), { mode: 0o600 });
 }
@@ -58,7 +69,14 @@ export function readRecord(id: string): UpdateRecord | undefined {
     }));
     const signed = path.join(directory, 'signature');
     const signature = existsSync(signed) ? parseSignature(readFileSync(signed), signed) : undefined;
-    return { digest: sha256(bytes), manifest, patches, signature };
+    const names = readFileSync(path.join(directory, 'skipped'), 'latin1').split('\n');
+    return {
+      digest: sha256(bytes),
+      manifest,
+      patches,
+      signature,
+      skipped: names.filter((name) => name !== ''),
+    };
   } catch {
     return undefined;
   }
@@ -82,6 +100,18 @@ export function lastEvent(id: string, event: string): Date | undefined {
   }
   const line = text.split('\n').findLast((each) => each.endsWith(` ${event}`));
   return line === undefined ? undefined : new Date(line.slice(0, line.indexOf(' ')));
+}
+
+/** Whether something was begun, and none of the events that end it came after that. */
+export function wasLeftOpen(id: string, begin: string, ends: readonly string[]): boolean {
+  let text: string;
+  try {
+    text = readFileSync(path.join(directoryOf(id), 'journal'), 'utf8');
+  } catch {
+    return false;
+  }
+  const events = text.split('\n').map((line) => line.slice(line.indexOf(' ') + 1));
+  return events.lastIndexOf(begin) > Math.max(...ends.map((end) => events.lastIndexOf(end)));
 }
 
 export function removeRecord(id: string): void {

@@ -10,7 +10,8 @@ import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
 import { RUN_ROOT } from './paths.ts';
 
-function tool(name: string): string {
+/** The path of a program of kmod. Throws MissingError. */
+export function systemTool(name: string): string {
   const found = ['/usr/sbin', '/sbin', '/usr/bin', '/bin']
     .map((dir) => path.join(dir, name))
     .find(existsSync);
@@ -22,7 +23,7 @@ function tool(name: string): string {
 
 /** Where the programs are that load and unload modules. Throws MissingError. */
 export function moduleTools(): readonly string[] {
-  return ['insmod', 'rmmod'].map(tool);
+  return ['insmod', 'rmmod'].map(systemTool);
 }
 
 function readOr(file: string, otherwise: string): string {
@@ -31,6 +32,12 @@ function readOr(file: string, otherwise: string): string {
   } catch {
     return otherwise;
   }
+}
+
+/** What a loaded module says of its source; undefined if it says nothing, or is not loaded. */
+export function srcversionOf(name: string): string | undefined {
+  const text = readOr(`/sys/module/${name}/srcversion`, '');
+  return text === '' ? undefined : text;
 }
 
 export function isModuleLoaded(name: string): boolean {
@@ -92,7 +99,7 @@ export function removeLinkedModules(): void {
 }
 
 export async function loadModule(name: string, bytes: Uint8Array): Promise<void> {
-  const insmod = tool('insmod');
+  const insmod = systemTool('insmod');
   mkdirSync(RUN_ROOT, { recursive: true, mode: 0o700 });
   const file = path.join(RUN_ROOT, `.${name}.ko`);
   rmSync(file, { force: true });
@@ -108,6 +115,6 @@ export async function loadModule(name: string, bytes: Uint8Array): Promise<void>
 /** Returns what rmmod said if the module could not be unloaded. */
 export async function unloadModule(name: string): Promise<string | undefined> {
   if (!isModuleLoaded(name)) return undefined;
-  const { exitCode, stderr } = await run([tool('rmmod'), name], { okExitCodes: [0, 1, 255] });
+  const { exitCode, stderr } = await run([systemTool('rmmod'), name], { okExitCodes: [0, 1, 255] });
   return exitCode === 0 ? undefined : stderr.trim();
 }

@@ -25,6 +25,7 @@ const fix: UpdateView = {
   conflicts: [],
   shadowed: [],
   patches: [],
+  modules: [],
   signature: null,
 };
 

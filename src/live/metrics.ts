@@ -2,7 +2,6 @@
  * What monitors collect, in the text format of Prometheus (its documentation, "Exposition formats", version 0.0.4).
  */
 
-import type { Stage } from './core-sysfs.ts';
 import type { EffectiveVersion } from './effective-version.ts';
 import type { UpdateView } from './view.ts';
 
@@ -17,7 +16,7 @@ interface Metric {
   readonly samples: readonly Sample[];
 }
 
-const STAGES: readonly Stage[] = ['preparing', 'applied', 'reversed'];
+const STAGES: readonly UpdateView['stage'][] = ['preparing', 'applied', 'reversed', 'installed'];
 
 function escaped(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
@@ -69,7 +68,7 @@ export function metricsText(
     },
     {
       name: 'ksplice_updates',
-      help: 'Updates known to the kernel, by stage.',
+      help: 'Updates on this machine, by stage.',
       samples: STAGES.map((stage) => ({
         labels: { stage },
         value: updates.filter((update) => update.stage === stage).length,

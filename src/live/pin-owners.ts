@@ -12,7 +12,8 @@ import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
-import { control } from './core-sysfs.ts';
+import type { SkippedTarget } from './choose-targets.ts';
+import { control, setPartial } from './core-sysfs.ts';
 import { targetNotLoaded } from './target-not-loaded.ts';
 
 function ownersOf(addresses: readonly Address[], modules: readonly LoadedModule[]): readonly LoadedModule[] {
@@ -31,10 +32,39 @@ export function pinTargets(id: string, objects: UpdateObjects, kernel: Kernel): 
   const targets = new Set([...modules, ...objects.on.map(updateModule)]);
   for (const target of targets) {
     const errno = control(`pin ${id} ${target}`);
-    if (errno === 'ENOENT') throw targetNotLoaded(id, target);
+    if (errno === 'ENOENT') throw targetNotLoaded(id, target, false);
     if (errno !== undefined) throw abortError(id, 'apply', errno);
   }
   if (targets.size > 0) kernel.refresh();
+}
+
+/**
+ * Tells the core which modules the update is applied without, and by what the fixed ones are known: it lets no others
+ * of these names be loaded while the update is applied.
+ */
+export function skipTargets(id: string, skipped: readonly SkippedTarget[]): void {
+  if (skipped.length > 0) setPartial(id);
+  for (const { name, srcversion } of skipped) {
+    const errno = control(`skip ${id} ${name} ${srcversion}`);
+    if (errno === 'EBUSY') throw cameMeanwhile(id, name);
+    if (errno !== undefined) throw abortError(id, 'apply', errno);
+  }
+}
+
+/** A module that was not loaded a moment ago. */
+export function cameMeanwhile(
+  id: string,
+  module: string,
+  hint = 'try again: it is then updated in memory',
+): BusyError {
+  return new BusyError(
+    'module_busy',
+    `${id}: the module ${module} was loaded meanwhile; the kernel is as it was`,
+    {
+      hint,
+      details: { id, module },
+    },
+  );
 }
 
 /** `before`: the modules as they were when matching began. */

@@ -1,7 +1,10 @@
 /**
  * view: what the core says, joined with what we know of each update.
  */
+import path from 'node:path';
 import { UsageError } from '../diagnostics/error.ts';
+import { identityDifference } from '../update/kernel-identity.ts';
+import type { Manifest } from '../update/manifest.ts';
 import {
   abortCauseOf,
   type Conflict,
@@ -12,15 +15,19 @@ import {
   type Stage,
   stageOf,
 } from './core-sysfs.ts';
-import { lastEvent, readRecord } from './journal.ts';
+import { lastEvent, readRecord, unitsInMemory } from './journal.ts';
+import { isModuleLoaded, srcversionOf } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
+import { type InstalledUpdate, listInstalled, ModuleTree, readInstalled } from './module-directory.ts';
 import { requireRoot } from './require-root.ts';
+import { runningIdentity } from './running-identity.ts';
 import type { SignatureVerdict } from './trust/judge.ts';
 import { signatureLook } from './trust/look.ts';
 
 export interface UpdateView {
   readonly id: string;
-  readonly stage: Stage;
+  /** `installed`: not in memory, but modprobe takes its fixed modules. */
+  readonly stage: Stage | 'installed';
   readonly description: string;
   /** CVE numbers of what it fixes, as its author gave them. */
   readonly cves: readonly string[];
@@ -36,13 +43,57 @@ export interface UpdateView {
   readonly conflicts: readonly Conflict[];
   /** Functions that a livepatch loaded later has taken over. */
   readonly shadowed: readonly { readonly function: string; readonly livepatch: string }[];
+  /** Modules that it has installed as a whole, or was applied without. */
+  readonly modules: readonly ModuleView[];
   readonly patches: readonly { readonly name: string; readonly text: string }[];
+}
+
+export interface ModuleView {
+  readonly name: string;
+  /** Path of the fixed module, or null if it is not there, or not as it was installed. */
+  readonly file: string | null;
+  /** Whether modprobe takes it. */
+  readonly isFirst: boolean;
+  readonly loaded: 'no' | 'fixed' | 'another';
+  /** Why it should not be there: it was made for another build of this kernel. */
+  readonly stale: string | null;
+}
+
+function loadedAs(name: string, srcversion: string): ModuleView['loaded'] {
+  if (!isModuleLoaded(name)) return 'no';
+  return srcversionOf(name) === srcversion ? 'fixed' : 'another';
+}
+
+/** As modprobe's index has it; without one it takes nothing. */
+function firstFile(tree: ModuleTree, name: string): string | undefined {
+  try {
+    return tree.firstFile(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** `skipped`: what it was applied without, if it is applied. */
+function moduleViews(
+  tree: ModuleTree,
+  { id, kernel, modules = [] }: Manifest,
+  skipped: readonly string[],
+): readonly ModuleView[] {
+  const installed = readInstalled(tree, id)?.modules ?? [];
+  const stale = identityDifference(kernel, runningIdentity(), 'is running') ?? null;
+  return modules.flatMap(({ name, srcversion }): ModuleView[] => {
+    const there = installed.find((each) => each.name === name && each.state !== 'gone');
+    if (there === undefined && !skipped.includes(name)) return [];
+    const file = there?.state === 'ours' && there.srcversion === srcversion ? there.path : null;
+    const isFirst = file !== null && firstFile(tree, name) === path.relative(tree.root, file);
+    return [{ name, file, isFirst, loaded: loadedAs(name, srcversion), stale }];
+  });
 }
 
 function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateView {
   const record = readRecord(id);
   const stage = stageOf(id);
-  const units = record?.manifest.units ?? [];
+  const units = record === undefined ? [] : unitsInMemory(record);
   const functions = units.flatMap((unit) => unit.functions.map((each) => each.preName));
   return {
     id,
@@ -62,16 +113,46 @@ function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateVie
         return livepatch === undefined ? [] : [{ function: preName, livepatch }];
       }),
     ),
+    modules: record === undefined ? [] : moduleViews(new ModuleTree(), record.manifest, record.skipped),
     patches: record?.patches ?? [],
   };
 }
 
-/** All updates that the core knows, or one. */
+/** An update of which only the fixed modules are on the machine. */
+function viewOfInstalled(tree: ModuleTree, { id, manifest }: InstalledUpdate): UpdateView {
+  return {
+    id,
+    stage: 'installed',
+    description: manifest.description,
+    cves: manifest.cves ?? [],
+    signature: null,
+    appliedAt: null,
+    functions: [],
+    units: [],
+    on: (manifest.on ?? []).map((below) => below.id),
+    abortCause: 'ok',
+    conflicts: [],
+    shadowed: [],
+    modules: moduleViews(tree, manifest, []),
+    patches: [],
+  };
+}
+
+/** All updates that the core knows, and those that have left fixed modules; or one. */
 export function viewUpdates(id: string | undefined): readonly UpdateView[] {
   // The core tells root only; without it there is nothing to tell.
   if (isCoreLoaded()) requireRoot('see which updates are applied');
   const lookAt = signatureLook();
-  if (id === undefined) return listEntries().map((each) => viewOf(each, lookAt));
+  const tree = new ModuleTree();
+  const installed = listInstalled(tree).filter((each) => !hasEntry(each.id));
+  if (id === undefined) {
+    return [
+      ...listEntries().map((each) => viewOf(each, lookAt)),
+      ...installed.map((each) => viewOfInstalled(tree, each)),
+    ];
+  }
+  const left = installed.find((each) => each.id === id);
+  if (left !== undefined) return [viewOfInstalled(tree, left)];
   if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id)) {
     throw new UsageError('unknown_update', `${id}: no update of this ID on this machine`, {
       hint: 'ksplice view lists those that there are',

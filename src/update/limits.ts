@@ -13,6 +13,8 @@ export const LIMITS = {
   member: 64 * 1024 * 1024,
   /** Units in one update; the kernel that this is for has about 2,200. */
   units: 4096,
+  /** Whole modules in one update; that kernel has about 1,100. */
+  modules: 1024,
   /** Vulnerabilities that one update names; a release of a distribution has fixed 1,000. */
   cves: 4096,
   /** Updates that one is made on top of. */

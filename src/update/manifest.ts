@@ -25,6 +25,10 @@ const unsigned32 = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xf
 const sectionOffset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LIMITS.member));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'a SHA-256 of 64 hexadecimal digits'));
 
+function isRising(names: readonly string[]): boolean {
+  return names.every((each, index) => index === 0 || (names[index - 1] ?? '') < each);
+}
+
 const memberSchema = v.strictObject({
   file: v.pipe(v.string(), v.maxLength(100)),
   size: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.member)),
@@ -94,6 +98,23 @@ const unitSchema = v.strictObject({
   escapes: v.strictObject({ escapes: v.boolean(), reasons: v.array(lineText(1024)) }),
 });
 
+/** A module as a whole, for machines on which it is not loaded. */
+const moduleSchema = v.pipe(
+  v.strictObject({
+    /** As in /proc/modules; a target of the update. */
+    name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_]{1,55}$/, 'the name of a module')),
+    /** Its file's name. */
+    file: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,55}\.ko$/, 'the file name of a module')),
+    /** What the kernel says of it when it is loaded. */
+    srcversion: v.pipe(v.string(), v.regex(/^[0-9A-F]{24}$/, '24 hexadecimal digits')),
+    object: memberSchema,
+  }),
+  v.check(
+    ({ name, file }) => file.slice(0, -'.ko'.length).replaceAll('-', '_') === name,
+    'a file that is named for its module',
+  ),
+);
+
 const manifestFields = v.strictObject({
   format: v.literal(1),
   id: updateId,
@@ -133,6 +154,15 @@ const manifestFields = v.strictObject({
   units: v.pipe(v.array(unitSchema), v.minLength(1), v.maxLength(LIMITS.units)),
   /** What was found when it was made; an update of a version that did not record it has none. */
   changes: v.exactOptional(memberSchema),
+  /** Left out rather than empty. */
+  modules: v.exactOptional(
+    v.pipe(
+      v.array(moduleSchema),
+      v.minLength(1),
+      v.maxLength(LIMITS.modules),
+      v.check((modules) => isRising(modules.map((each) => each.name)), 'modules by name, each once'),
+    ),
+  ),
   core: memberSchema,
   stub: memberSchema,
   createdBy: name(128),
@@ -162,6 +192,7 @@ const manifestSchema = v.pipe(
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 export type ManifestKernel = v.InferOutput<typeof kernelSchema>;
 export type ManifestUnit = v.InferOutput<typeof unitSchema>;
+export type ManifestModule = v.InferOutput<typeof moduleSchema>;
 export type ManifestHook = NonNullable<ManifestUnit['hooks']>[number];
 export type ManifestCodeBelow = NonNullable<ManifestUnit['on']>[number];
 export type ManifestFunction = v.InferOutput<typeof functionSchema>;

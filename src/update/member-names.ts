@@ -30,6 +30,11 @@ export function belowMember(unit: number, below: number): string {
   return `units/${unit}/on/${below}.o`;
 }
 
+/** A module as a whole, with the patch in it. */
+export function moduleMember(module: number): string {
+  return `modules/${module}.ko`;
+}
+
 const FIXED: ReadonlySet<string> = new Set([
   MANIFEST_MEMBER,
   DIGEST_MEMBER,
@@ -44,7 +49,8 @@ const FIXED: ReadonlySet<string> = new Set([
 export function isMemberName(name: string): boolean {
   return (
     FIXED.has(name) ||
-    /^units\/(?:0|[1-9][0-9]{0,3})\/(?:pre|replacement|on\/(?:0|[1-9][0-9]?))\.o$/.test(name)
+    /^units\/(?:0|[1-9][0-9]{0,3})\/(?:pre|replacement|on\/(?:0|[1-9][0-9]?))\.o$/.test(name) ||
+    /^modules\/(?:0|[1-9][0-9]{0,3})\.ko$/.test(name)
   );
 }
 
@@ -53,6 +59,8 @@ export function memberNames(parts: {
   readonly hasChanges: boolean;
   /** For each unit, how many updates below have code for it. */
   readonly units: readonly number[];
+  /** How many whole modules. */
+  readonly modules: number;
 }): readonly string[] {
   return [
     MANIFEST_MEMBER,
@@ -66,5 +74,6 @@ export function memberNames(parts: {
       replacementMember(unit),
       ...Array.from({ length: below }, (_, number) => belowMember(unit, number)),
     ]),
+    ...Array.from({ length: parts.modules }, (_, module) => moduleMember(module)),
   ];
 }

@@ -18,6 +18,7 @@ import {
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
   memberNames,
+  moduleMember,
   PATCH_MEMBER,
   preMember,
   replacementMember,
@@ -38,6 +39,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
   checkDigestLine(manifestBytes, take(archive, DIGEST_MEMBER, file), file);
   const manifest = parseManifest(manifestBytes, file);
   checkMemberNames(members, manifest, file);
+  checkModules(manifest, file);
 
   const object = (expected: ManifestMember, name: string): Uint8Array => {
     if (expected.file !== name) {
@@ -65,6 +67,10 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
         id,
         replacement: object(replacement, belowMember(index, below)),
       })),
+    })),
+    modules: (manifest.modules ?? []).map(({ object: member, ...module }, index) => ({
+      ...module,
+      bytes: object(member, moduleMember(index)),
     })),
     changes: manifest.changes === undefined ? undefined : object(manifest.changes, CHANGES_MEMBER),
     core: object(manifest.core, CORE_MEMBER),
@@ -170,6 +176,7 @@ function checkMemberNames(members: readonly TarMember[], manifest: Manifest, fil
   const named = memberNames({
     hasChanges: manifest.changes !== undefined,
     units: manifest.units.map(({ on = [] }) => on.length),
+    modules: manifest.modules?.length ?? 0,
   });
   const expected = [...named, ...(isSigned ? [SIGNATURE_MEMBER] : [])];
   const length = Math.max(members.length, expected.length);
@@ -180,6 +187,19 @@ function checkMemberNames(members: readonly TarMember[], manifest: Manifest, fil
       throw malformedUpdate(file, `member ${index + 1}`, found, wanted);
     }
   }
+}
+
+/** A module that the update does not change has no place in it. */
+function checkModules({ modules = [], units }: Manifest, file: string): void {
+  const targets = new Set(units.map(({ target }) => target));
+  const [stranger] = modules.filter(({ name }) => !targets.has(name));
+  if (stranger === undefined) return;
+  throw malformedUpdate(
+    file,
+    MANIFEST_MEMBER,
+    `module ${quoted(stranger.name)}`,
+    'a target of one of the units',
+  );
 }
 
 function checkContents(

@@ -1,4 +1,4 @@
-import type { Manifest, ManifestHook, ManifestKernel, ManifestUnit } from './manifest.ts';
+import type { Manifest, ManifestHook, ManifestKernel, ManifestModule, ManifestUnit } from './manifest.ts';
 import type { UpdateSignature } from './signature.ts';
 
 /** The text of one patch file. */
@@ -34,6 +34,12 @@ export interface UpdateBelow {
   readonly digest: string;
 }
 
+/** A whole module with the patch in it. */
+export interface UpdateModule extends Readonly<Omit<ManifestModule, 'object'>> {
+  /** The .ko. */
+  readonly bytes: Uint8Array;
+}
+
 /** Everything that goes into an update file. */
 export interface UpdateContents {
   readonly id: string;
@@ -52,6 +58,8 @@ export interface UpdateContents {
   readonly coreInterface: number;
   readonly patches: readonly UpdatePatch[];
   readonly units: readonly UpdateUnit[];
+  /** By name, maybe none: modules for machines on which they are not loaded. */
+  readonly modules: readonly UpdateModule[];
   /** changes.json (changes.ts): what was found when it was made, if that was recorded. */
   readonly changes: Uint8Array | undefined;
   /** ELF object: the core, linked to a module for this kernel; its undefined symbols are the kernel's. */

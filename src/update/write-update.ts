@@ -1,12 +1,19 @@
 import { InternalError } from '../diagnostics/error.ts';
 import { LIMITS } from './limits.ts';
-import { encodeManifest, type Manifest, type ManifestCodeBelow, type ManifestMember } from './manifest.ts';
+import {
+  encodeManifest,
+  type Manifest,
+  type ManifestCodeBelow,
+  type ManifestMember,
+  type ManifestModule,
+} from './manifest.ts';
 import {
   belowMember,
   CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
   MANIFEST_MEMBER,
+  moduleMember,
   PATCH_MEMBER,
   preMember,
   replacementMember,
@@ -14,7 +21,7 @@ import {
 } from './member-names.ts';
 import { sha256 } from './sha256.ts';
 import { packMembers } from './tar-members.ts';
-import type { CodeBelow, UpdateContents } from './update.ts';
+import type { CodeBelow, UpdateContents, UpdateModule } from './update.ts';
 
 interface Member {
   readonly name: string;
@@ -40,6 +47,7 @@ export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array>
       { name: replacementMember(index), bytes: replacement },
       ...on.map((below, number) => ({ name: belowMember(index, number), bytes: below.replacement })),
     ]),
+    ...contents.modules.map(({ bytes }, index) => ({ name: moduleMember(index), bytes })),
   ];
   const bytes = await packMembers(members);
   if (bytes.length > LIMITS.file) {
@@ -75,6 +83,7 @@ function describe(contents: UpdateContents): Manifest {
       ...(on.length === 0 ? {} : { on: on.map((below, number) => describeBelow(below, index, number)) }),
     })),
     ...(contents.changes === undefined ? {} : { changes: describeMember(CHANGES_MEMBER, contents.changes) }),
+    ...(contents.modules.length === 0 ? {} : { modules: contents.modules.map(describeModule) }),
     core: describeMember(CORE_MEMBER, contents.core),
     stub: describeMember(STUB_MEMBER, contents.stub),
     createdBy: contents.createdBy,
@@ -83,6 +92,10 @@ function describe(contents: UpdateContents): Manifest {
 
 function describeBelow({ id, replacement }: CodeBelow, unit: number, number: number): ManifestCodeBelow {
   return { id, replacement: describeMember(belowMember(unit, number), replacement) };
+}
+
+function describeModule({ bytes, ...module }: UpdateModule, index: number): ManifestModule {
+  return { ...module, object: describeMember(moduleMember(index), bytes) };
 }
 
 function describeMember(file: string, bytes: Uint8Array): ManifestMember {

@@ -61,6 +61,8 @@ define compile
 endef
 ./: $(real-obj-y) $(real-obj-m) $(lib-y) arch/x86/entry/vdso/clock.o
 	@echo '  GEN     names.h'; sed p $(srctree)/include/linux/names.h > names.h
+	@set -e; printf '%s\\n'   nfs.o shared.o | awk '!x[$$0]++ { print("fs/"$$0) }' > fs/nfs.mod; true
+	@set -e; printf '%s\\n'   shared.o shared.o | awk '!x[$$0]++ { print("fs/"$$0) }' > fs/nfsd.mod; true
 fs/%.o: $(srctree)/fs/%.c FORCE
 	$(call compile,cc_o_c)
 fs/%.o: $(srctree)/fs/%.S FORCE

@@ -27,18 +27,22 @@ afterAll(async () => {
   await fixture.remove();
 });
 
-function build(...patches: readonly Patch[]): ReturnType<typeof buildUnits> {
+function build(
+  patches: Patch | readonly Patch[],
+  more: Partial<Parameters<typeof buildUnits>[0]> = {},
+): ReturnType<typeof buildUnits> {
   return buildUnits({
     tree,
-    patches,
+    patches: [patches].flat(),
     authorHeaders: AUTHOR_HEADERS,
     workDir: path.join(fixture.directory, 'work'),
     jobs: 2,
+    ...more,
   });
 }
 
 async function buildOne(...patches: readonly Patch[]): Promise<BuiltUnit> {
-  const { units } = await build(...patches);
+  const { units } = await build(patches);
   expect(units).toHaveLength(1);
   const [unit] = units;
   if (unit === undefined) throw new Error('no unit');
@@ -169,7 +173,7 @@ describe('the objects of a unit', () => {
       'second.patch',
     );
     expect((await buildOne(first, second)).path).toBe('lib/sort.o');
-    await expect(build(second, first)).rejects.toThrow(
+    await expect(build([second, first])).rejects.toThrow(
       /^second\.patch:3: lib\/sort\.c: hunk 1 does not apply/,
     );
   });
@@ -202,6 +206,31 @@ describe('the objects of a unit', () => {
     expect(unit.post).not.toEqual(unit.pre);
   });
 
+  it('are one for each module that an object is linked into', async () => {
+    const { units } = await build(await patchOf(fixture, [['fs/shared.c', 'return 1', 'return 2']]));
+    expect(units.map((unit) => [unit.path, unit.target])).toEqual([
+      ['fs/shared.o', 'nfs'],
+      ['fs/shared.o', 'nfsd'],
+    ]);
+    const [one, other] = units;
+    expect(other).toEqual({ ...one, target: 'nfsd' });
+  });
+
+  it('are compiled plainly after the patch, too, in modules, if whole modules are wanted', async () => {
+    const patch = await patchOf(fixture, [
+      ['fs/nfs.c', 'return 1', 'return 3'],
+      ['fs/pipe.c', 'return 0;', 'return 6;'],
+    ]);
+    const { units } = await build(patch);
+    expect(units.map((unit) => unit.postPlain)).toEqual([undefined, undefined]);
+    const { units: whole } = await build(patch, { wholeModules: true });
+    const [nfs, pipe] = whole;
+    expect(pipe?.postPlain).toBeUndefined();
+    expect(sectionNames(nfs?.postPlain ?? new Uint8Array())).toContain('.text');
+    expect(sectionNames(nfs?.postPlain ?? new Uint8Array())).not.toContain('.text.nfs_open');
+    expect(nfs?.postPlain).not.toEqual(nfs?.prePlain);
+  });
+
   it('are made without a write to the source tree', async () => {
     const before = await snapshot(fixture.source);
     await build(await patchOf(fixture, [['fs/pipe.c', 'return 0;', 'return 6;']]));
@@ -215,7 +244,7 @@ describe('patches that make no update', () => {
       build(
         await patchOf(fixture, [
           ['fs/pipe.c', 'return 0;', 'return 7;'],
-          ['fs/shared.c', 'return 1', 'return 2'],
+          ['lib/time.c', 'return 1', 'return 2'],
           ['fs/notes.xyz', 'a note', 'another'],
         ]),
       ),
@@ -227,8 +256,8 @@ describe('patches that make no update', () => {
         message: 'fs/notes.xyz is neither C nor known to be without effect: not supported',
       },
       {
-        file: 'fs/shared.c',
-        message: 'fs/shared.c is part of several modules (nfs:nfsd): that is not supported in this version',
+        file: 'lib/time.c',
+        message: expect.stringMatching(/^lib\/time\.c is included by arch\/x86\/entry\/vdso\/clock\.c/),
       },
     ]);
     expect(error.message).toContain('2 refusals:');

@@ -136,10 +136,34 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
         escapes: { escapes: true, reasons: ['pipe_confirm: its address is stored in pipe_ops'] },
       },
     ],
+    modules: [],
     changes: encodeChanges(sampleChanges, 'sample_1.ksplice'),
     core: sampleObject('core', 2000),
     stub: sampleObject('stub', 600),
     createdBy: 'ksplice 0.1.0',
+    ...changes,
+  };
+}
+
+/** The sample, with one unit in the kernel proper and one in a module that it carries as a whole. */
+export function sampleWithModule(changes: Partial<UpdateContents> = {}): UpdateContents {
+  const { units, ...sample } = sampleUpdate();
+  const [kernel, other] = units;
+  if (kernel === undefined || other === undefined) throw new RangeError('the sample has two units');
+  return {
+    ...sample,
+    units: [
+      kernel,
+      { ...other, path: 'lib/raid6/raid6-pq.o', source: 'lib/raid6/raid6-pq.c', target: 'raid6_pq' },
+    ],
+    modules: [
+      {
+        name: 'raid6_pq',
+        file: 'raid6-pq.ko',
+        srcversion: '0123456789ABCDEF01234567',
+        bytes: sampleObject('raid6-pq.ko', 1200),
+      },
+    ],
     ...changes,
   };
 }

@@ -31,7 +31,7 @@ export interface GuestFile {
 const BUSYBOX = '/bin/busybox';
 const FLOCK = '/usr/bin/flock';
 const KMOD = '/usr/bin/kmod';
-const KMOD_NAMES = ['insmod', 'rmmod', 'lsmod', 'modprobe', 'modinfo'];
+const KMOD_NAMES = ['insmod', 'rmmod', 'lsmod', 'modprobe', 'modinfo', 'depmod'];
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:unprivileged:/home/user:/bin/sh\n';
 const GROUP = 'root:x:0:\nuser:x:1000:\n';
 const KSPLICE_WRAPPER = '#!/bin/sh\nexec /usr/bin/node /opt/ksplice/ksplice.cjs "$@"\n';
@@ -88,7 +88,7 @@ export async function baseArchive(cacheDir: string): Promise<string> {
     programs.set(library, library);
   }
   programs.set('/bin/busybox', BUSYBOX);
-  const key = createHash('sha256').update('base archive 2');
+  const key = createHash('sha256').update('base archive 3');
   for (const [path, from] of programs) {
     const { size, mtimeMs } = await stat(from);
     key.update(`\n${path} ${await realpath(from)} ${size} ${mtimeMs}`);
