@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sampleUpdate } from '../../test/support/sample-update.ts';
 import { readUpdate } from '../update/read-update.ts';
 import { sha256 } from '../update/sha256.ts';
+import { signUpdate } from '../update/sign-update.ts';
+import { generateKeys, parsePrivateKey } from '../update/signing-keys.ts';
 import type { Update } from '../update/update.ts';
 import { writeUpdate } from '../update/write-update.ts';
 
@@ -37,6 +39,22 @@ describe('the record of an update', () => {
       sample.patches.map(({ name, bytes }) => [name, Buffer.from(bytes).toString('utf8')]),
     );
     expect(record?.digest).toBe(sha256(readFileSync(inside('manifest.json'))));
+  });
+
+  it('has the signature of an update that has one, and of no other', async () => {
+    const { private: pem } = generateKeys();
+    const signed = await signUpdate(
+      await writeUpdate(sampleUpdate()),
+      'sample.ksplice',
+      parsePrivateKey(pem, 'k'),
+      7,
+    );
+    const update = readUpdate(signed.bytes, 'sample.ksplice');
+    journal.writeRecord(update);
+    expect(journal.readRecord(sample.id)?.signature?.statement).toEqual(update.signature?.statement);
+    expect(mode('signature')).toBe(0o600);
+    journal.writeRecord(sample);
+    expect(journal.readRecord(sample.id)).toMatchObject({ digest: update.digest, signature: undefined });
   });
 
   it('is for root alone', () => {

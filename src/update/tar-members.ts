@@ -177,15 +177,14 @@ function octalSize(header: Uint8Array, name: string, file: string): number {
 
 /** The sum of all bytes, those of the checksum itself counted as spaces. */
 function checksum(header: Uint8Array): number {
-  let sum = 0;
-  for (const [index, byte] of header.entries()) {
-    sum += index >= 148 && index < 156 ? 0x20 : byte;
-  }
+  let sum = 8 * 0x20;
+  for (const byte of header) sum += byte;
+  for (const byte of header.subarray(148, 156)) sum -= byte;
   return sum;
 }
 
 function rawText(header: Uint8Array, start: number, length: number): string {
-  return String.fromCharCode(...header.subarray(start, start + length));
+  return Buffer.from(header.subarray(start, start + length)).toString('latin1');
 }
 
 /** A text field: up to its first NUL. */

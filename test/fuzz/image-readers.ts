@@ -2,17 +2,11 @@
  * Gives damaged kernels and modules to the readers of kernels at rest, and damaged debug information to the reader of types.
  *
  *     npx tsx test/fuzz/image-readers.ts [--inputs N] [--seed N] [--target NAME]...
- *
- * Each input is a sound one, mutated. A reader may accept it, or throw one of the program's errors that say what is
- * wrong with a file; anything else (another error, our own InternalError, a read that takes a second of processor time) is a
- * finding, printed with the seed and the number that make it again. The same seed gives the same inputs.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { FormatError, InternalError, KspliceError } from '../../src/diagnostics/error.ts';
 import { SHF_ALLOC, SHF_WRITE, SHT_PROGBITS } from '../../src/elf/constants.ts';
 import type { ObjectFile } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
@@ -31,34 +25,9 @@ import { readVmlinux } from '../../src/kernel/image/vmlinux.ts';
 import { Kcore } from '../../src/kernel/kcore.ts';
 import { openWorkshop } from '../support/compile.ts';
 import { buildImage } from '../support/elf-builder.ts';
+import { type FuzzOptions, type FuzzResult, fuzz, runFuzzer, type Target } from './fuzz-readers.ts';
 import { encodeKallsyms, type TableForm } from './kallsyms-encoder.ts';
 import { buildBootImage, buildKernel, kernelSymbols, RODATA, TEXT } from './kernel-image.ts';
-import { mutate, numbersFrom } from './random.ts';
-
-interface Target {
-  readonly name: string;
-  /** Sound inputs, which the reader accepts. */
-  readonly seeds: readonly Uint8Array[];
-  readonly read: (bytes: Uint8Array) => unknown;
-}
-
-export interface FuzzOptions {
-  /** The inputs are the same for the same seed. */
-  readonly seed: number;
-  /** Names of the readers; all of them unless told. */
-  readonly targets?: readonly string[];
-  readonly onProgress?: (done: number) => void;
-}
-
-export interface FuzzResult {
-  readonly inputs: number;
-  /** By target. */
-  readonly accepted: Readonly<Record<string, number>>;
-  readonly refused: Readonly<Record<string, number>>;
-  readonly findings: readonly string[];
-  /** The longest that one input took, in ms of processor time: the machine may be busy. */
-  readonly slowest: number;
-}
 
 const FORMS: readonly TableForm[] = [
   { place: 'before', addressing: 'per-cpu', seqs: true },
@@ -71,8 +40,6 @@ const PLACE = {
   initBase: toAddress(0xffffffffc4000000n),
   perCpuBase: toAddress(0x34000n),
 };
-const TOO_SLOW_MS = 1000;
-const MOST_FINDINGS = 20;
 
 function kernelTarget(): Target {
   return {
@@ -294,11 +261,6 @@ function typesTarget(): Target {
   };
 }
 
-/** Whether the error says what is wrong with what was read. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof FormatError || (error instanceof KspliceError && !(error instanceof InternalError));
-}
-
 /** Reads `inputs` damaged files, in turn of each target. */
 export async function fuzzImageReaders(inputs: number, options: FuzzOptions): Promise<FuzzResult> {
   const directory = mkdtempSync(path.join(tmpdir(), 'ksplice-fuzz-'));
@@ -320,63 +282,4 @@ export async function fuzzImageReaders(inputs: number, options: FuzzOptions): Pr
   }
 }
 
-async function fuzz(targets: readonly Target[], inputs: number, options: FuzzOptions): Promise<FuzzResult> {
-  const { seed } = options;
-  const accepted = Object.fromEntries(targets.map(({ name }) => [name, 0]));
-  const refused = Object.fromEntries(targets.map(({ name }) => [name, 0]));
-  const findings: string[] = [];
-  let slowest = 0;
-  // A reader that refuses everything would pass: what is not damaged must be read.
-  for (const { seeds, read } of targets) for (const bytes of seeds) await read(bytes);
-
-  let done = 0;
-  for (; done < inputs && findings.length < MOST_FINDINGS; done++) {
-    const target = targets[done % targets.length];
-    if (target === undefined) break;
-    const random = numbersFrom(seed + done);
-    const bytes = mutate(target.seeds[random(target.seeds.length)] ?? new Uint8Array(0), random);
-    const start = process.cpuUsage();
-    try {
-      await target.read(bytes);
-      accepted[target.name] = (accepted[target.name] ?? 0) + 1;
-    } catch (error) {
-      refused[target.name] = (refused[target.name] ?? 0) + 1;
-      if (!isRefusal(error)) {
-        const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        findings.push(
-          `${target.name}, seed ${seed}, input ${done}: ${stack.split('\n').slice(0, 4).join(' ')}`,
-        );
-      }
-    }
-    const { user, system } = process.cpuUsage(start);
-    const took = (user + system) / 1000;
-    slowest = Math.max(slowest, took);
-    if (took > TOO_SLOW_MS)
-      findings.push(`${target.name}, seed ${seed}, input ${done}: took ${took.toFixed(0)} ms`);
-    if (done % 50_000 === 49_999) options.onProgress?.(done + 1);
-  }
-  return { inputs: done, accepted, refused, findings, slowest };
-}
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      inputs: { type: 'string', default: '10000' },
-      seed: { type: 'string', default: '1' },
-      target: { type: 'string', multiple: true },
-    },
-  });
-  const start = performance.now();
-  const result = await fuzzImageReaders(Number(values.inputs), {
-    seed: Number(values.seed),
-    ...(values.target === undefined ? {} : { targets: values.target }),
-    onProgress: (done) => {
-      process.stderr.write(`${done} inputs, ${((performance.now() - start) / 1000).toFixed(0)} s\n`);
-    },
-  });
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  process.stdout.write(`${JSON.stringify({ ...result, seconds }, undefined, 2)}\n`);
-  process.exitCode = result.findings.length > 0 ? 1 : 0;
-}
-
-if (process.argv[1] === import.meta.filename) await main();
+if (process.argv[1] === import.meta.filename) await runFuzzer(fuzzImageReaders);

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -141,6 +142,14 @@ describe('files that others than root may have written', () => {
     writePolicy('signatures = require\n');
   });
 
+  it('do not matter where nothing was set up', () => {
+    rmSync(paths.directory, { recursive: true });
+    chmodSync(paths.root, 0o777);
+    expect(readTrust(paths)).toMatchObject({ mode: 'off', keys: [] });
+    symlinkSync('/nowhere', paths.directory);
+    expect(() => readTrust(paths)).toThrow('can be written by others than root');
+  });
+
   it.for(all)('are not relied on: %j', (name) => {
     const file = path.join(paths.root, name);
     const { mode } = statSync(file);
@@ -165,10 +174,7 @@ describe('files that others than root may have written', () => {
   it.for(all.slice(1))('are not relied on through a link: %j', (name) => {
     const file = path.join(paths.root, name);
     const moved = path.join(paths.root, 'moved');
-    const { mode } = statSync(file);
-    rmSync(moved, { recursive: true, force: true });
-    mkdirSync(moved, { mode });
-    rmSync(file, { recursive: true });
+    renameSync(file, moved);
     symlinkSync(moved, file);
     expect(() => readTrust(paths)).toThrow(`${file}: a symbolic link`);
   });

@@ -13,7 +13,7 @@ import { FormatError } from '../../diagnostics/error.ts';
 import { quoted } from '../../update/malformed.ts';
 import { MAX_KEY_FILE, type PublicKey, parsePublicKey } from '../../update/signing-keys.ts';
 import { parsePolicy, type SignatureMode } from './policy.ts';
-import { listTrustedDirectory, readTrustedFile } from './trusted-file.ts';
+import { existsNow, listTrustedDirectory, readTrustedFile } from './trusted-file.ts';
 
 export interface TrustedKey extends PublicKey {
   /** Of its file, without .pem. */
@@ -106,6 +106,8 @@ export function readPolicy({ root, policy }: TrustPaths): SignatureMode | undefi
  * `malformed_policy` or `malformed_key` for what cannot be understood: half a policy is none.
  */
 export function readTrust(paths: TrustPaths): Trust {
+  // Nothing was set up: the machine's directories are none of our business.
+  if (!existsNow(paths.directory)) return { mode: 'off', hasPolicy: false, keys: [], revoked: new Set() };
   const mode = readPolicy(paths);
   if (mode === 'off') return { mode, hasPolicy: true, keys: [], revoked: new Set() };
   const revoked = readRevoked(paths);

@@ -57,6 +57,17 @@ function explain(error: unknown, file: string): unknown {
   return new MissingError('not_root', `${file}: only root can read it`, { hint: 'try sudo', cause: error });
 }
 
+/** Is there anything of this name, be it a link that leads nowhere? */
+export function existsNow(file: string): boolean {
+  try {
+    lstatSync(file);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw explain(error, file);
+  }
+}
+
 /** Looks at every directory from `root` down to `directory`. Returns whether they exist. */
 export function checkTrustedDirectory(root: string, directory: string): boolean {
   const below = path.relative(root, directory).split('/').filter(Boolean);
