@@ -8,11 +8,19 @@
  */
 import { MatchError } from '../diagnostics/error.ts';
 import { type Address, addressAt } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
 import { int32At } from './int32-at.ts';
 import { type LinkOrder, readLinkOrder } from './link-order.ts';
 import { firstAt } from './sorted.ts';
-import { type Bounds, boundsOf, type LinkedTable, orcAddresses, orcEntries } from './table-bounds.ts';
+import {
+  type Bounds,
+  boundsOf,
+  type LinkedTable,
+  type ModulePlaces,
+  orcAddresses,
+  orcEntries,
+  placesOf,
+} from './table-bounds.ts';
 
 export interface RunEntry {
   readonly at: Address;
@@ -37,6 +45,8 @@ interface WholeTable {
   readonly keys: Float64Array;
 }
 
+/** Entries of a sorted table that are read at once. */
+const PART_ENTRIES = 256;
 /** Entries that a key has room for. */
 const KEY_ENTRIES = 2 ** 20;
 
@@ -61,6 +71,11 @@ export class RunTables {
   /** By target and section. */
   readonly #bounds = new Map<string, Bounds | undefined>();
   readonly #whole = new Map<string, WholeTable>();
+  #modules: readonly LoadedModule[] | undefined;
+  /** By module: asking for them opens a file a section, and there are six tables. */
+  readonly #places = new Map<string, ModulePlaces | undefined>();
+  /** Parts of sorted tables that have been searched: by where they begin. */
+  readonly #parts = new Map<Address, Uint8Array>();
   #linkOrder: { readonly found: LinkOrder | undefined } | undefined;
 
   constructor(kernel: Kernel) {
@@ -100,12 +115,13 @@ export class RunTables {
       const count = Math.min(bounds.count, says.count);
       const whole = this.#readWhole(orcAddresses, target, { ...bounds, count });
       const numbers = numbersIn(whole, from, to);
+      const all = this.#partOf(says.start, count * size);
       return {
         offsets: numbers.map((number) => {
           const at = addressAt(whole.start, number * 4);
           return Number(addressAt(at, int32At(whole.bytes, number * 4)) - from);
         }),
-        entries: numbers.map((number) => this.#kernel.read(addressAt(says.start, number * size), size)),
+        entries: numbers.map((number) => all.subarray(number * size, (number + 1) * size)),
       };
     }
     const { first, end } = this.#sortedRange(orcAddresses, bounds, from, to);
@@ -127,8 +143,27 @@ export class RunTables {
 
   #boundsOf(table: LinkedTable, target: string): Bounds | undefined {
     const key = `${target} ${table.table.section}`;
-    if (!this.#bounds.has(key)) this.#bounds.set(key, boundsOf(this.#kernel, table, target));
+    if (!this.#bounds.has(key)) {
+      this.#bounds.set(key, boundsOf(this.#kernel, table, target, this.#placesOf(target)));
+    }
     return this.#bounds.get(key);
+  }
+
+  #placesOf(target: string): ModulePlaces | undefined {
+    if (!this.#places.has(target)) {
+      this.#modules ??= this.#kernel.modules();
+      this.#places.set(target, placesOf(this.#kernel, this.#modules, target));
+    }
+    return this.#places.get(target);
+  }
+
+  /** Memory that does not change, read once. */
+  #partOf(start: Address, size: number): Uint8Array {
+    const known = this.#parts.get(start);
+    if (known !== undefined) return known;
+    const bytes = this.#kernel.read(start, size);
+    this.#parts.set(start, bytes);
+    return bytes;
   }
 
   /** Makes no record of an entry before somebody asks for it: there are 10,000, and a unit has a dozen. */
@@ -161,9 +196,12 @@ export class RunTables {
     from: Address,
     to: Address,
   ): { readonly first: number; readonly end: number } {
+    // A search looks at twenty entries, of which the first are always the same ones, and the last are neighbours.
     const owner = (i: number): Address => {
-      const at = addressAt(start, i * entrySize);
-      return addressAt(at, int32At(this.#kernel.read(at, 4), 0));
+      const first = i - (i % PART_ENTRIES);
+      const size = Math.min(PART_ENTRIES, count - first) * entrySize;
+      const part = this.#partOf(addressAt(start, first * entrySize), size);
+      return addressAt(start, i * entrySize + int32At(part, (i - first) * entrySize));
     };
     return { first: firstAt(count, (i) => owner(i) >= from), end: firstAt(count, (i) => owner(i) > to) };
   }

@@ -3,8 +3,8 @@
  * which the kernel tells where they begin.
  */
 import { MatchError } from '../diagnostics/error.ts';
-import type { Address } from '../kernel/address.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Address, addressAt } from '../kernel/address.ts';
+import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { bugTable } from '../kernel/tables/bug-table.ts';
 import { exceptionTable } from '../kernel/tables/exception-table.ts';
@@ -48,6 +48,14 @@ export const tableNames: readonly string[] = [...linkedTables, orcAddresses, orc
   ({ start, stop }) => [start, stop],
 );
 
+/** Where a module lies. */
+export interface ModulePlaces {
+  /** Where its sections begin. */
+  readonly sections: ReadonlyMap<string, Address>;
+  /** Where its core part ends. */
+  readonly end: Address | undefined;
+}
+
 export interface Bounds {
   readonly start: Address;
   /** Entries that it has. Of a module's table, perhaps some more: up to where the next section begins. */
@@ -58,14 +66,34 @@ export interface Bounds {
 /** More than any kernel has; vmlinux has 400,000 of ORC's. */
 const MOST_ENTRIES = 2 ** 24;
 
-/** Undefined if the target has no such table. MatchError for one that cannot be. */
-export function boundsOf(kernel: Kernel, table: LinkedTable, target: string): Bounds | undefined {
-  const found = target === VMLINUX ? inVmlinux(kernel, table) : inModule(kernel, table, target);
+/**
+ * Undefined if the target has no such table. MatchError for one that cannot be. `module`: where it lies, for a target
+ * that is one.
+ */
+export function boundsOf(
+  kernel: Kernel,
+  table: LinkedTable,
+  target: string,
+  module: ModulePlaces | undefined,
+): Bounds | undefined {
+  const found = module === undefined ? inVmlinux(kernel, table) : inModule(table, module);
   if (found === undefined) return undefined;
   if (Number.isInteger(found.count) && found.count >= 0 && found.count <= MOST_ENTRIES) return found;
   throw new MatchError('no_match', `${target}: ${table.table.section} has ${found.count} entries`, {
     hint: 'this kernel has another layout of the table than the one known here',
   });
+}
+
+/** Of a target that is a module; undefined for vmlinux. For a module that is not loaded, no places. */
+export function placesOf(
+  kernel: Kernel,
+  modules: readonly LoadedModule[],
+  target: string,
+): ModulePlaces | undefined {
+  if (target === VMLINUX) return undefined;
+  const module = modules.find(({ name }) => name === target);
+  const end = module === undefined ? undefined : addressAt(module.base, module.size);
+  return { sections: kernel.sectionsOf(target), end };
 }
 
 function inVmlinux(kernel: Kernel, { start, stop, entrySize, isSorted }: LinkedTable): Bounds | undefined {
@@ -79,12 +107,10 @@ function inVmlinux(kernel: Kernel, { start, stop, entrySize, isSorted }: LinkedT
 }
 
 /** What the padding behind a table says is about no code. */
-function inModule(kernel: Kernel, { table, entrySize }: LinkedTable, target: string): Bounds | undefined {
-  const sections = kernel.sectionsOf(target);
+function inModule({ table, entrySize }: LinkedTable, { sections, end }: ModulePlaces): Bounds | undefined {
   const start = sections.get(table.section);
-  const module = kernel.modules().find(({ name }) => name === target);
-  if (start === undefined || module === undefined) return undefined;
-  let stop: bigint = module.base + BigInt(module.size);
+  if (start === undefined || end === undefined) return undefined;
+  let stop: bigint = end;
   for (const each of sections.values()) if (each > start && each < stop) stop = each;
   return { start, count: Math.floor(Number(stop - start) / entrySize), isSorted: false };
 }

@@ -8,6 +8,7 @@ import { readObject } from '../../src/elf/read-object.ts';
 import { toAddress } from '../../src/kernel/address.ts';
 import { rewrittenPlaces } from '../../src/kernel/tables/rewritten-places.ts';
 import { matchUnit } from '../../src/match/match-unit.ts';
+import { reportMismatch } from '../../src/match/mismatch-report.ts';
 import { fieldSize } from '../../src/match/relocation-value.ts';
 import { openWorkshop } from '../support/compile.ts';
 import type { Boot, FakeKernel } from '../support/fake-kernel.ts';
@@ -78,9 +79,9 @@ asm(".text\\n .globl leave\\n .type leave,@function\\n leave: xor %eax,%eax\\n"
 
 const bases = { '.text': 0xffffffff81234560n, '.text.unlikely': 0xffffffff81abc001n };
 
-function compileUnit(text: string): ObjectFile {
+function compileUnit(text: string, extra: readonly string[] = []): ObjectFile {
   using workshop = openWorkshop();
-  workshop.compile('unit.c', text, flags);
+  workshop.compile('unit.c', text, [...flags, ...extra]);
   return readObject(workshop.read('unit.o'), 'unit.o');
 }
 
@@ -195,4 +196,30 @@ describe('a compiled unit in a booted kernel', () => {
     kernel.load(compileUnit(changed), bases);
     expect(outcomeOf(unit, kernel)).not.toBe('match');
   });
+
+  it.each([
+    [
+      'another compiler flag',
+      'long first; int second;',
+      ['-O1'],
+      /another source, configuration or compiler/,
+    ],
+    ['a struct with another layout', 'long first, more; int second;', [], /a structure with another layout/],
+  ] as const)(
+    '%s: the first difference, both sides, and the likely cause',
+    async (_, members, extra, cause) => {
+      const second = (layout: string): string =>
+        `${source}\nstruct pair { ${layout} };\nint second(struct pair *p) { return p->second; }\n`;
+      const expected = compileUnit(second('long first; int second;'));
+      const kernel = smallKernel();
+      kernel.load(compileUnit(second(members), extra), bases);
+      const result = matchUnit(expected, kernel);
+      if (result.kind === 'match') throw new Error('matches');
+      const report = await reportMismatch(result.mismatch);
+      expect(report.summary).toMatch(/^unit\.o: \w+\+0x[0-9a-f]+: found .* in the kernel, expected /);
+      expect(report.cause).toMatch(cause);
+      expect(report.running.length).toBeGreaterThan(0);
+      expect(report.running).not.toEqual(report.source);
+    },
+  );
 });
