@@ -9,6 +9,7 @@
  *	echo slot >/proc/held			with the address of a kprobe's slot on its stack
  *	echo restart >/proc/held		outside; a signal makes it come to held_restart()
  *	echo pretend >/proc/held		makes a thread that says that it runs; pretend-not ends it
+ *	echo key >/proc/held			toggles the key of held_branch()
  *	cat /proc/held				which version answers, and what NMIs met
  *	echo 1 >/sys/module/held/parameters/go	lets everybody go
  *
@@ -38,6 +39,23 @@ noinline unsigned int held_nmi(void)
 {
 	barrier();
 	return 0;
+}
+
+/* Two that have what the kernel rewrites where an update would put its jump. */
+static DEFINE_STATIC_KEY_FALSE(held_key);
+
+noinline int held_branch(void)
+{
+	if (static_branch_unlikely(&held_key))
+		return 1;
+	return 0;
+}
+
+static int held_number;
+
+noinline void held_locked(void)
+{
+	asm volatile(LOCK_PREFIX "incl %0" : "+m" (held_number));
 }
 
 static atomic_t nmis[2] = { ATOMIC_INIT(0), ATOMIC_INIT(0) };
@@ -132,6 +150,13 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 		hold_in_slot();
 		return size;
 	}
+	if (!strcmp(name, "key")) {
+		if (static_key_enabled(&held_key))
+			static_branch_disable(&held_key);
+		else
+			static_branch_enable(&held_key);
+		return size;
+	}
 	if (!strcmp(name, "pretend") || !strcmp(name, "pretend-not"))
 		return pretend(!name[7]) ?: size;
 	if (!strcmp(name, "restart")) {
@@ -154,9 +179,11 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 
 static int held_show(struct seq_file *file, void *unused)
 {
-	seq_printf(file, "%s %s nmis %d %d breakpoints %d\n", held(HOLD_NOT) ? "new" : "old",
+	held_locked();
+	seq_printf(file, "%s %s nmis %d %d breakpoints %d branch %d lock %02x\n", held(HOLD_NOT) ? "new" : "old",
 		   held_restart(NULL) > 100 ? "new" : "old", atomic_read(&nmis[0]),
-		   atomic_read(&nmis[1]), atomic_read(&breakpoints));
+		   atomic_read(&nmis[1]), atomic_read(&breakpoints), held_branch(),
+		   ((u8 *)held_locked)[5]);
 	return 0;
 }
 

@@ -8,7 +8,11 @@
  *	insmod held_update.ko
  *	echo applied >/sys/kernel/ksplice/held/stage
  *
- * The parameter "only" leaves one function: held, held_restart, held_nmi.
+ * The parameter "only" leaves one function: held, held_restart, held_nmi; or has one
+ * that cannot be replaced: held_branch, held_locked. With "hooks"
+ * there is one before each switch, which sleeps until "go" is written or a signal
+ * comes, one after each and one for each that was not made; with "resident" the module
+ * stays after an undo.
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -24,7 +28,46 @@ static char *only;
 module_param(only, charp, 0400);
 MODULE_PARM_DESC(only, "the one function to replace");
 
+static bool hooks;
+module_param(hooks, bool, 0400);
+MODULE_PARM_DESC(hooks, "have hooks");
+
+static bool resident;
+module_param(resident, bool, 0400);
+MODULE_PARM_DESC(resident, "stay after an undo");
+
+/* How often the hooks were called: before, after, and when nothing came of it. */
+static int calls[3];
+module_param_array(calls, int, NULL, 0400);
+
 HOLD_FUNCTIONS(held_new, 1)
+
+static int before_switch(void)
+{
+	hold_inside++;
+	calls[0]++;
+	held_new_asleep();
+	return 0;
+}
+
+static void after_switch(void)
+{
+	calls[1]++;
+}
+
+static void after_failure(void)
+{
+	calls[2]++;
+}
+
+static struct ksplice_hook hook_table[] = {
+	{ KSPLICE_HOOK_PRE_APPLY, 0, "before_switch", (unsigned long)before_switch },
+	{ KSPLICE_HOOK_POST_APPLY, 0, "after_switch", (unsigned long)after_switch },
+	{ KSPLICE_HOOK_FAIL_APPLY, 0, "after_failure", (unsigned long)after_failure },
+	{ KSPLICE_HOOK_PRE_REVERSE, 0, "before_switch", (unsigned long)before_switch },
+	{ KSPLICE_HOOK_POST_REVERSE, 0, "after_switch", (unsigned long)after_switch },
+	{ KSPLICE_HOOK_FAIL_REVERSE, 0, "after_failure", (unsigned long)after_failure },
+};
 
 static noinline long held_restart_new(struct restart_block *block)
 {
@@ -104,14 +147,14 @@ static int add_function(const char *name, void *replacement, const char *cold)
 	char full[40];
 	int ret;
 
-	if (only && strcmp(only, name))
+	if (only ? strcmp(only, name) : !replacement)
 		return 0;
 	snprintf(full, sizeof(full), "held:%s", name);
 	ret = describe_range(full, true);
 	if (!ret && cold)
 		ret = describe_range(cold, false);
 	function->name = name;
-	function->new_addr = (unsigned long)replacement;
+	function->new_addr = (unsigned long)(replacement ?: held_nmi_new);
 	function->site_offset = ENTRY;
 	function->site_size = JUMP;
 	update.nr_functions++;
@@ -136,9 +179,15 @@ static int __init held_update_init(void)
 	unregister_update = (void *)address_of("ksplice:ksplice_unregister");
 	if (!register_update || !unregister_update)
 		return -ENOENT;
+	update.hooks = hook_table;
+	update.nr_hooks = hooks ? ARRAY_SIZE(hook_table) : 0;
+	update.flags = resident ? KSPLICE_UPDATE_RESIDENT : 0;
 	ret = add_function("held", held_new, "held:held.cold");
 	ret = ret ?: add_function("held_restart", held_restart_new, NULL);
 	ret = ret ?: add_function("held_nmi", held_nmi_new, NULL);
+	/* Nobody will come to what stands for their replacements. */
+	ret = ret ?: add_function("held_branch", NULL, NULL);
+	ret = ret ?: add_function("held_locked", NULL, NULL);
 	ret = ret ?: register_update(&update);
 	if (ret)
 		free_tables();

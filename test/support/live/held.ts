@@ -44,7 +44,8 @@ export class HeldGuest {
     const vm = await bootLiveGuest(all, { ...boot, programs: ['thread_kinds', ...programs] });
     const guest = new HeldGuest(vm);
     // The core comes, and stays, with an update that is applied.
-    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    const applied = await guestKsplice(vm, `apply ${UPDATE}`);
+    expect(applied.exitCode, JSON.stringify(applied)).toBe(0);
     await guest.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
       echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
     return guest;
