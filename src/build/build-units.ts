@@ -20,6 +20,7 @@ import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
+import { type ExportCrcChange, exportCrcChanges, readKernelCrcs } from './export-crcs.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
 import { type ChangedFile, numberLines } from './line-numbers.ts';
@@ -78,6 +79,8 @@ export interface BuiltUnit {
   readonly functions: { readonly pre: readonly SourceFunction[]; readonly post: readonly SourceFunction[] };
   /** Whether lines of the patched source have the numbers of the original (line-numbers.ts). */
   readonly isNumbered: boolean;
+  /** Exports with another CRC after the patch. */
+  readonly crcs: readonly ExportCrcChange[];
 }
 
 export interface BuiltUnits {
@@ -267,18 +270,18 @@ async function compileUnits(
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
   });
-  return affected.map((unit, index): BuiltUnit => {
+  const built = affected.map((unit, index) => {
     const own = objects.slice(index * variants.length, (index + 1) * variants.length);
     const [prePlain, ...sectioned] = own;
     const [pre, post] = sectioned.slice(-2);
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
-    const target = unit.command.module ?? 'vmlinux';
     return {
+      command: unit.command,
       path: unit.command.object,
       source: unit.source,
-      target,
+      target: unit.command.module ?? 'vmlinux',
       prePlain: prePlain.bytes,
       pre: pre.bytes,
       levels: sectioned.slice(0, -2).map(({ bytes }) => bytes),
@@ -288,6 +291,14 @@ async function compileUnits(
       functions: { pre: pre.functions, post: post.functions },
       isNumbered: post.isNumbered,
     };
+  });
+
+  // What they export, and whether it has another type than modules were compiled for.
+  const directory = path.join(options.workDir, 'exports');
+  const where = { mirror: trees.mirror, kernel: await readKernelCrcs(tree, built), directory, signal };
+  return await mapLimited(built, jobs, async ({ command, ...unit }): Promise<BuiltUnit> => {
+    const crcs = await exportCrcChanges(tree, { command, ...unit }, where);
+    return { ...unit, crcs };
   });
 }
 

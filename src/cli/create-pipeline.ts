@@ -165,7 +165,7 @@ async function compareUnits(
     const post = readObject(unit.post, unit.path);
     return unit.source.endsWith('.S')
       ? { unit, ...diffAssembly(pre, post) }
-      : { unit, pre, post, change: diffUnit(pre, post, unit.layouts) };
+      : { unit, pre, post, change: diffUnit(pre, post, unit.layouts, unit.crcs) };
   });
   // What speaks against a type of a header is the same for all units that include it.
   const all = patchDiagnostics(compared.map(({ unit, change }) => ({ path: unit.path, change })));

@@ -19,6 +19,7 @@ export type DiagnosticCode =
   | 'export_changed'
   | 'export_removed'
   | 'export_type_changed'
+  | 'export_crc_changed'
   | 'special_place'
   | 'restricted_code_changed'
   | 'immovable_code'
@@ -43,6 +44,7 @@ export type DiagnosticCode =
   // notes
   | 'line_numbers_only'
   | 'module_info_changed'
+  | 'export_crc_differs'
   | 'function_removed'
   | 'data_removed';
 

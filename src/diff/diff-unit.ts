@@ -5,13 +5,16 @@
  * its neighbours. They are compared as objects, not as sources: a changed header, macro or inline function
  * shows where it has an effect and nowhere else (the method of Ksplice: Arnold and Kaashoek, EuroSys 2009).
  */
+import type { ExportCrcChange } from '../build/export-crcs.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import type { LayoutPair } from '../elf/type-layouts.ts';
+import { exportedNames } from '../kernel/tables/exported-names.ts';
 import type { Comparison } from './compare-items.ts';
 import { correlate } from './correlate.ts';
 import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import { exportChanges, exportedNames } from './export-changes.ts';
+import { exportChanges } from './export-changes.ts';
+import { exportTypeChanges } from './export-type-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { hookProblems, readHooks } from './hooks.ts';
 import { instrumentation } from './instrumented.ts';
@@ -51,10 +54,16 @@ function unknownSections(side: UnitSide): Diagnostic[] {
  * @param pre sectioned object of the original source
  * @param post sectioned object of the patched source, same compiler and flags
  * @param layouts types of both that lie in memory otherwise; they count where there is new code
+ * @param crcs exports whose CRC differs; likewise
  * @returns all changes and all reasons to refuse; empty (`isEmptyChange`) if the objects mean the same
  * @throws FormatError if a special section has another layout than expected
  */
-export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly LayoutPair[] = []): UnitChange {
+export function diffUnit(
+  pre: ObjectFile,
+  post: ObjectFile,
+  layouts: readonly LayoutPair[] = [],
+  crcs: readonly ExportCrcChange[] = [],
+): UnitChange {
   const { comparison, data } = compareUnits(pre, post);
   const hooks = readHooks(comparison.post);
   const functions = functionChanges(
@@ -63,6 +72,11 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
   );
   const replacedSymbols = new Set(functions.replaced.map(({ post: part }) => part.symbol));
   const replaced = new Set(comparison.post.unit.items.filter(({ symbol }) => replacedSymbols.has(symbol)));
+  const hasNewCode = functions.replaced.length + hooks.length > 0;
+  const types = hasNewCode ? typeChanges(post.path, layouts, exportedNames(pre)) : [];
+  const told = new Set(
+    types.flatMap(({ severity, location }) => (severity === 'error' ? (location?.symbol ?? []) : [])),
+  );
   return {
     replaced: functions.replaced,
     newFunctions: functions.newFunctions,
@@ -81,9 +95,8 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...functions.diagnostics,
       ...pointersInto(comparison, replaced),
       ...hookProblems(comparison, hooks, replaced),
-      ...(functions.replaced.length + hooks.length === 0
-        ? []
-        : typeChanges(post.path, layouts, exportedNames(pre))),
+      ...types,
+      ...(hasNewCode ? exportTypeChanges(post.path, crcs, told) : []),
     ],
     unchanged: functions.unchanged,
   };
