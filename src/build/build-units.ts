@@ -15,6 +15,7 @@ import {
   NoChangeError,
   RefusedError,
 } from '../diagnostics/error.ts';
+import { withNotes } from '../diagnostics/with-notes.ts';
 import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
@@ -134,7 +135,8 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   throwRefusals([...known, ...included.refusals]);
   const affected = mergeUnits(found.units, included.units);
   if (affected.length === 0) {
-    throw new NoChangeError('no_change', 'the patch touches no code of this kernel', { details: { notes } });
+    const message = withNotes('the patch touches no code of this kernel', notes);
+    throw new NoChangeError('no_change', message, { details: { notes } });
   }
 
   // Compile them, before and after.
@@ -295,7 +297,7 @@ async function compileUnits(
 
   // What they export, and whether it has another type than modules were compiled for.
   const directory = path.join(options.workDir, 'exports');
-  const where = { mirror: trees.mirror, kernel: await readKernelCrcs(tree, built), directory, signal };
+  const where = { mirror: trees.post.mirror, kernel: await readKernelCrcs(tree, built), directory, signal };
   return await mapLimited(built, jobs, async ({ command, ...unit }): Promise<BuiltUnit> => {
     const crcs = await exportCrcChanges(tree, { command, ...unit }, where);
     return { ...unit, crcs };

@@ -25,6 +25,7 @@ export type DiagnosticCode =
   | 'immovable_code'
   | 'always_busy'
   | 'definition_moved'
+  | 'name_taken'
   | 'refers_to_init'
   | 'hook_refused'
   | 'ambiguous_object'
@@ -34,6 +35,7 @@ export type DiagnosticCode =
   // warnings: an effect of the patch is missing, or worth knowing
   | 'init_code_changed'
   | 'exit_code_changed'
+  | 'overridden_code_changed'
   | 'init_data_changed'
   | 'const_data_copied'
   | 'boot_option_changed'
