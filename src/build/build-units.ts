@@ -15,11 +15,13 @@ import {
   NoChangeError,
   RefusedError,
 } from '../diagnostics/error.ts';
+import { withNotes } from '../diagnostics/with-notes.ts';
 import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
+import { type ExportCrcChange, exportCrcChanges, readKernelCrcs } from './export-crcs.ts';
 import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
 import { type ChangedFile, numberLines } from './line-numbers.ts';
@@ -83,6 +85,8 @@ export interface BuiltUnit {
   readonly functions: { readonly pre: readonly SourceFunction[]; readonly post: readonly SourceFunction[] };
   /** Whether lines of the patched source have the numbers of the original (line-numbers.ts). */
   readonly isNumbered: boolean;
+  /** Exports with another CRC after the patch. */
+  readonly crcs: readonly ExportCrcChange[];
 }
 
 export interface BuiltUnits {
@@ -136,7 +140,8 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   throwRefusals([...known, ...included.refusals]);
   const affected = mergeUnits(found.units, included.units);
   if (affected.length === 0) {
-    throw new NoChangeError('no_change', 'the patch touches no code of this kernel', { details: { notes } });
+    const message = withNotes('the patch touches no code of this kernel', notes);
+    throw new NoChangeError('no_change', message, { details: { notes } });
   }
 
   // Compile them, before and after.
@@ -280,7 +285,7 @@ async function compileUnits(
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
   });
-  return affected.flatMap((unit, index): readonly BuiltUnit[] => {
+  const built = affected.flatMap((unit, index) => {
     const own = objects.filter((_, i) => tasks[i]?.unit === unit);
     const postPlain = own.length > variantsOf(trees, false).length ? own.at(-1) : undefined;
     const [prePlain, ...sectioned] = postPlain === undefined ? own : own.slice(0, -1);
@@ -289,6 +294,7 @@ async function compileUnits(
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
     return (targets[index] ?? []).map((target) => ({
+      command: unit.command,
       path: unit.command.object,
       source: unit.source,
       target,
@@ -302,6 +308,14 @@ async function compileUnits(
       functions: { pre: pre.functions, post: post.functions },
       isNumbered: post.isNumbered,
     }));
+  });
+
+  // What they export, and whether it has another type than modules were compiled for.
+  const directory = path.join(options.workDir, 'exports');
+  const where = { mirror: trees.post.mirror, kernel: await readKernelCrcs(tree, built), directory, signal };
+  return await mapLimited(built, jobs, async ({ command, ...unit }): Promise<BuiltUnit> => {
+    const crcs = await exportCrcChanges(tree, { command, ...unit }, where);
+    return { ...unit, crcs };
   });
 }
 

@@ -116,6 +116,28 @@ export function preprocessCommand(
   source: string,
   { root, dependencies }: Pick<Replay, 'root' | 'dependencies'>,
 ): readonly [string, ...string[]] {
+  const { words, input } = withoutOutput(command, source, root);
+  const list = ['-MMD', '-MF', dependencies, '-MT', command.object];
+  const numbers = ['-D__LINE__=0', '-D__COUNTER__=0'];
+  return nonEmpty([...words, ...numbers, '-E', '-P', ...list, input], command.object);
+}
+
+/** The command that writes the unit's preprocessed text to `output` as genksyms reads it (scripts/Makefile.build). */
+export function genksymsCommand(
+  command: CompileCommand,
+  source: string,
+  { root, output }: Pick<Replay, 'root' | 'output'>,
+): readonly [string, ...string[]] {
+  const { words, input } = withoutOutput(command, source, root);
+  return nonEmpty([...words, '-E', '-D__GENKSYMS__', '-o', output, input], command.object);
+}
+
+/** The compiler with all that decides what it reads, and with no output, no list of dependencies and no warnings. */
+function withoutOutput(
+  command: CompileCommand,
+  source: string,
+  root: string,
+): { readonly words: readonly string[]; readonly input: string } {
   const words = command.compiler.map((word) => moveRoot(word, source, root));
   const output = words.lastIndexOf('-o');
   const kept = words.filter(
@@ -123,9 +145,7 @@ export function preprocessCommand(
       i !== output && i !== output + 1 && word !== '-c' && !/^-Wp,-MM?D,|^-W(?!p,|a,|l,)/.test(word),
   );
   const input = kept.pop() ?? '';
-  const list = ['-MMD', '-MF', dependencies, '-MT', command.object];
-  const numbers = ['-w', '-D__LINE__=0', '-D__COUNTER__=0'];
-  return nonEmpty([...kept, ...numbers, '-E', '-P', ...list, input], command.object);
+  return { words: [...kept, '-w'], input };
 }
 
 /**

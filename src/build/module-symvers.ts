@@ -9,6 +9,31 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { FormatError, MissingError } from '../diagnostics/error.ts';
 
+/**
+ * CRC of a symbol that vmlinux exports, from a Module.symvers file or a directory that has one
+ * (`/usr/src/linux-headers-*`; a tree that was built whole).
+ *
+ * A line is `0xCRC<tab>symbol<tab>vmlinux<tab>EXPORT_SYMBOL<tab>namespace`. The CRC covers the types that
+ * the symbol's declaration reaches (export-crcs.ts).
+ */
+export async function readSymbolCrc(place: string, symbol: string): Promise<number> {
+  const { file, text } = await readSymvers(place);
+  const crc = new RegExp(`^0x([0-9a-f]{8})\\t${symbol}\\tvmlinux\\t`, 'm').exec(text)?.[1];
+  if (crc === undefined)
+    throw new FormatError('malformed_object', `${file}: no line for ${symbol} of vmlinux`);
+  return Number.parseInt(crc, 16);
+}
+
+/** CRCs of everything that the kernel and its modules export, by name. Throws MissingError. */
+export async function readExportCrcs(place: string): Promise<ReadonlyMap<string, number>> {
+  const { text } = await readSymvers(place);
+  return new Map(
+    [...text.matchAll(/^0x([0-9a-f]{8})\t(\S+)\t/gm)].map(
+      ([, crc = '', name = '']) => [name, Number.parseInt(crc, 16)] as const,
+    ),
+  );
+}
+
 /** The file's text, of a Module.symvers or a directory that has one (`/usr/src/linux-headers-*`). Throws MissingError. */
 export async function readSymvers(place: string): Promise<{ readonly file: string; readonly text: string }> {
   const isDirectory = (await stat(place).catch(() => undefined))?.isDirectory() === true;
@@ -20,15 +45,6 @@ export async function readSymvers(place: string): Promise<{ readonly file: strin
     });
   });
   return { file, text };
-}
-
-/** CRC of a symbol that vmlinux exports, from `readSymvers()`'s place. */
-export async function readSymbolCrc(place: string, symbol: string): Promise<number> {
-  const { file, text } = await readSymvers(place);
-  const crc = new RegExp(`^0x([0-9a-f]{8})\\t${symbol}\\tvmlinux\\t`, 'm').exec(text)?.[1];
-  if (crc === undefined)
-    throw new FormatError('malformed_object', `${file}: no line for ${symbol} of vmlinux`);
-  return Number.parseInt(crc, 16);
 }
 
 /** What one module exports, and the lines of everybody else. */

@@ -5,12 +5,10 @@ import type { BuiltUnit } from '../build/build-units.ts';
 import type { Patch } from '../build/patch/model.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
 import { RefusedError, UsageError } from '../diagnostics/error.ts';
-import { diffAssembly } from '../diff/assembly-change.ts';
 import { type CodeBelow, codeBelow, type LevelInput } from '../diff/code-below.ts';
-import { diffUnit } from '../diff/diff-unit.ts';
-import { readObject } from '../elf/read-object.ts';
 import { readUpdateFile } from '../update/read-update.ts';
 import type { CodeBelow as ReplacementBelow, Update } from '../update/update.ts';
+import type { CompareObjects } from './diff-built.ts';
 import type { KernelParts } from './kernel-parts.ts';
 
 /**
@@ -65,17 +63,20 @@ export function checkBelow(updates: readonly Update[], kernel: KernelParts, core
 }
 
 /** Finds out whose code the unit's functions and objects are; undefined without updates below. */
-export function unitBelow(unit: BuiltUnit, updates: readonly Update[]): CodeBelow | undefined {
-  const objects = [...unit.levels, unit.pre].map((bytes) => readObject(bytes, unit.path));
-  const inputs = updates.flatMap(({ id, units }, level): readonly LevelInput[] => {
+export async function unitBelow(
+  unit: BuiltUnit,
+  updates: readonly Update[],
+  compare: CompareObjects,
+): Promise<CodeBelow | undefined> {
+  const objects = [...unit.levels, unit.pre];
+  const inputs: LevelInput[] = [];
+  for (const [level, { id, units }] of updates.entries()) {
     const [pre, post] = [objects[level], objects[level + 1]];
-    if (pre === undefined || post === undefined) return [];
+    if (pre === undefined || post === undefined) continue;
     const replacement = units.find(({ path, target }) => path === unit.path && target === unit.target);
-    const compared = unit.source.endsWith('.S')
-      ? diffAssembly(pre, post)
-      : { pre, post, change: diffUnit(pre, post) };
-    return [{ id, ...compared, replacement: replacement?.replacement }];
-  });
+    const compared = await compare({ ...unit, pre, post, layouts: [], crcs: [] });
+    inputs.push({ id, ...compared, replacement: replacement?.replacement });
+  }
   return inputs.length === 0 ? undefined : codeBelow(inputs);
 }
 

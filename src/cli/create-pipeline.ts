@@ -10,12 +10,10 @@ import type { Patch } from '../build/patch/model.ts';
 import { parsePatch } from '../build/patch/parse-patch.ts';
 import type { PatchText } from '../build/patch/patch-text.ts';
 import type { PreparedTree } from '../build/tree.ts';
-import { InternalError, NoChangeError, UsageError } from '../diagnostics/error.ts';
-import { diffAssembly } from '../diff/assembly-change.ts';
-import type { Owned } from '../diff/code-below.ts';
-import { diffUnit } from '../diff/diff-unit.ts';
+import { InternalError, NoChangeError, RefusedError, UsageError } from '../diagnostics/error.ts';
+import { withNotes } from '../diagnostics/with-notes.ts';
+import type { CodeBelow as CodeOfBelow, Owned } from '../diff/code-below.ts';
 import { escapesBetweenUnits } from '../diff/escapes-between-units.ts';
-import { extractReplacement } from '../diff/extract-replacement.ts';
 import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
 import type { Replacement } from '../diff/replacement.ts';
 import { isEmptyChange } from '../diff/unit-change.ts';
@@ -37,11 +35,12 @@ import type {
 import { checkUpdateId, deriveUpdateId } from '../update/update-id.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { withCacheInUse } from './cache-use.ts';
-import { type ComparedUnit, describeChanges } from './create-changes.ts';
+import { describeChanges } from './create-changes.ts';
 import { buildWholeModules } from './create-modules.ts';
 import { checkBelow, patchesOf, readBelow, replacementsOf, unitBelow } from './create-on.ts';
 import { explainGitFailure, findPatches, type PatchChoice } from './create-patches.ts';
 import { prepareKernel } from './create-prepare.ts';
+import { comparerFor, type DiffedUnit, diffBuilt } from './diff-built.ts';
 import type { KernelChoice, KernelParts } from './kernel-parts.ts';
 import { oneLine } from './one-line.ts';
 import { refuseDiagnostics } from './refuse-diagnostics.ts';
@@ -136,7 +135,7 @@ async function buildUpdate(
       throw explainGitFailure(error, options);
     }),
   );
-  const compared = await compareUnits(built, below, options);
+  const compared = await compareUnits(built, { below, kernel, tree }, options);
   const modules = await wholeModules(built.units, compared.units, options, tree, kernel.headers);
   const objects = await buildCoreObjects({ ...options, tree });
   const core = { ...objects, core: linkCore(readObject(objects.core, 'core.o'), moduleLayoutCrc) };
@@ -155,7 +154,7 @@ async function buildUpdate(
     changes: compared.changes,
     modules,
   });
-  return { contents, notes: [...built.notes, ...compared.notes] };
+  return { contents, notes: compared.notes };
 }
 
 /** The modules as a whole, if they are wanted. */
@@ -193,45 +192,48 @@ interface UnitsToUpdate {
 /** Differences every unit, collects what speaks against an update, and extracts the replacement code. */
 async function compareUnits(
   built: BuiltUnits,
-  below: readonly Update[],
+  { below, kernel, tree }: { readonly below: readonly Update[] } & Pick<Parts, 'kernel' | 'tree'>,
   options: CreateOptions,
 ): Promise<UnitsToUpdate> {
   options.onProgress('comparing');
-  const compared = built.units.map((unit): ComparedUnit => {
-    const pre = readObject(unit.pre, unit.path);
-    const post = readObject(unit.post, unit.path);
-    return unit.source.endsWith('.S')
-      ? { unit, ...diffAssembly(pre, post) }
-      : { unit, pre, post, change: diffUnit(pre, post, unit.layouts) };
-  });
+  const compare = comparerFor(tree.config, kernel.image);
+  const compared: DiffedUnit[] = [];
+  for (const unit of built.units) compared.push(await diffBuilt(unit, compare));
   // What speaks against a type of a header is the same for all units that include it.
-  const all = patchDiagnostics(compared.map(({ unit, change }) => ({ path: unit.path, change })));
+  const all = patchDiagnostics(
+    compared.map(({ unit, change }) => ({ path: unit.path, target: unit.target, change })),
+  );
   const diagnostics = all.filter(
     ({ message }, index) => all.findIndex((other) => other.message === message) === index,
   );
   refuseDiagnostics(diagnostics.filter(({ severity }) => severity === 'error'));
-  const notes = diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
+  const notes = [...built.notes, ...diagnostics.map(({ severity, message }) => `${severity}: ${message}`)];
   if (compared.every(({ change }) => isEmptyChange(change))) {
-    throw new NoChangeError('no_change', 'the patch changes no code of this kernel', {
+    throw new NoChangeError('no_change', withNotes('the patch changes no code of this kernel', notes), {
       hint: 'comments, or code that this configuration leaves out?',
       details: { units: built.units.map((unit) => unit.path), notes },
     });
   }
-  // A unit that only brings a global variable matters to the others.
-  const changed = compared.filter(
-    ({ change }) => !isEmptyChange(change) || change.newData.some(({ scope }) => scope === 'global'),
-  );
-  const decoder = await loadDecoder();
-  const extracted = changed.map(({ pre, post, change }) => extractReplacement(post, pre, change));
-  const escapes = escapesBetweenUnits(extracted);
-  const replacements = extracted.map((each, i) => ({ ...each, escapes: escapes[i] ?? each.escapes }));
-  const made = changed.flatMap(({ unit }, i) => {
-    const replacement = replacements[i];
-    return replacement === undefined ? [] : [updateUnit(unit, below, replacement, decoder, options.match)];
+  const changed = compared.flatMap((one) => {
+    if (one.replacement instanceof RefusedError) throw one.replacement;
+    return one.replacement === undefined ? [] : [{ one, replacement: one.replacement }];
   });
+  const decoder = await loadDecoder();
+  const escapes = escapesBetweenUnits(changed.map(({ replacement }) => replacement));
+  const made: UpdateUnit[] = [];
+  for (const [i, { one, replacement }] of changed.entries()) {
+    const code = await unitBelow(one.unit, below, compare);
+    const whole = { ...replacement, escapes: escapes[i] ?? replacement.escapes };
+    made.push(updateUnit(one.unit, { below, code }, whole, decoder, options.match));
+  }
   return {
     units: made,
-    changes: describeChanges(built, compared, changed, diagnostics),
+    changes: describeChanges(
+      built,
+      compared,
+      changed.map(({ one }) => one),
+      diagnostics,
+    ),
     notes: [...notes, ...made.flatMap(livepatchNotes)],
   };
 }
@@ -276,13 +278,12 @@ function replacedFunctions(
 
 function updateUnit(
   unit: BuiltUnit,
-  below: readonly Update[],
+  { below, code }: { readonly below: readonly Update[]; readonly code: CodeOfBelow | undefined },
   replacement: Replacement,
   decoder: Decoder,
   match: MatchMode = 'strict',
 ): UpdateUnit {
   const matched = match === 'strict' ? unit.prePlain : (unit.levels[0] ?? unit.pre);
-  const code = unitBelow(unit, below);
   const whole = replacement.functions.filter(({ coldOf }) => coldOf === undefined);
   const replaced = whole.flatMap(({ name, preName }) =>
     preName === undefined

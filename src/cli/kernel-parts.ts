@@ -25,6 +25,8 @@ export interface KernelParts {
   readonly banner: string | null;
   readonly source: string;
   readonly config: string;
+  /** Its vmlinuz, if there is one. */
+  readonly image: string | null;
   /** Directory of Module.symvers. */
   readonly headers: string;
 }
@@ -65,8 +67,8 @@ export async function findKernelParts(choice: KernelChoice, options: DebianOptio
   }
   const kernel = await debianSources(choice.kernel ?? runningRelease(), options);
   const { banner } = await readImageIdentity(kernel.image);
-  const { release, version, source, config, headers } = kernel;
-  return { release, version, banner, source, config, headers };
+  const { release, version, source, config, image, headers } = kernel;
+  return { release, version, banner, source, config, image, headers };
 }
 
 async function ownParts(source: string, config: string, image: string | undefined): Promise<KernelParts> {
@@ -83,6 +85,7 @@ async function ownParts(source: string, config: string, image: string | undefine
     banner: identity?.banner ?? null,
     source,
     config,
+    image: image ?? null,
     headers: findHeaders(release, source),
   };
 }

@@ -3,15 +3,16 @@
  * what cannot be moved.
  */
 import type { ObjectFile } from '../elf/model.ts';
+import type { SectionFacts } from '../kernel/tables/classify-section.ts';
 import { type SplitObject, splitFunctions } from './assembly-split.ts';
+import type { Comparison } from './compare-items.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import { diffUnit } from './diff-unit.ts';
+import { compareUnit, diffCompared } from './diff-unit.ts';
 import type { UnitChange } from './unit-change.ts';
 
 export interface AssemblyChange {
-  /** Both objects with a section for each function: what `extractReplacement` is to be given. */
-  readonly pre: ObjectFile;
-  readonly post: ObjectFile;
+  /** Of both objects with a section for each function. */
+  readonly comparison: Comparison;
   readonly change: UnitChange;
 }
 
@@ -42,10 +43,11 @@ function obstacles(pre: SplitObject, post: SplitObject, change: UnitChange): rea
  * @param post the object of the patched source, assembled with the same flags
  * @throws FormatError if a special section has another layout than expected
  */
-export function diffAssembly(pre: ObjectFile, post: ObjectFile): AssemblyChange {
+export function diffAssembly(pre: ObjectFile, post: ObjectFile, facts?: SectionFacts): AssemblyChange {
   const before = splitFunctions(pre);
   const after = splitFunctions(post);
-  const change = diffUnit(before.object, after.object);
+  const compared = compareUnit(before.object, after.object, facts);
+  const change = diffCompared(compared);
   const diagnostics = [...change.diagnostics, ...obstacles(before, after, change)];
-  return { pre: before.object, post: after.object, change: { ...change, diagnostics } };
+  return { comparison: compared.comparison, change: { ...change, diagnostics } };
 }

@@ -7,10 +7,8 @@
  * source on top is followed down, update by update, to where the machine has it.
  */
 import { RefusedError } from '../diagnostics/error.ts';
-import type { ObjectFile } from '../elf/model.ts';
 import { writeObject } from '../elf/write-object.ts';
 import type { Comparison } from './compare-items.ts';
-import { compareUnits } from './diff-unit.ts';
 import { extractReplacement } from './extract-replacement.ts';
 import type { Replacement } from './replacement.ts';
 import type { UnitItem } from './unit.ts';
@@ -19,9 +17,8 @@ import { isEmptyChange, type UnitChange } from './unit-change.ts';
 /** What an update below does to a unit. */
 export interface LevelInput {
   readonly id: string;
-  /** Sectioned objects of the source before and after it. */
-  readonly pre: ObjectFile;
-  readonly post: ObjectFile;
+  /** Of the sectioned objects of the source before and after it. */
+  readonly comparison: Comparison;
   /** What differs between them. */
   readonly change: UnitChange;
   /** The replacement object in that update's file; undefined if it has none for this unit. */
@@ -60,29 +57,30 @@ export interface CodeBelow {
   readonly meaningOf: (item: ItemName) => Owned;
 }
 
-function otherUpdate({ id, post, replacement }: LevelInput, found: string): RefusedError {
+function otherUpdate({ id, comparison, replacement }: LevelInput, found: string): RefusedError {
+  const { path } = comparison.post.unit.object;
   return new RefusedError(
     'refused',
-    `${post.path}: ${found}, expected what ${id} ${replacement === undefined ? 'leaves as it was' : 'has in its file'}`,
+    `${path}: ${found}, expected what ${id} ${replacement === undefined ? 'leaves as it was' : 'has in its file'}`,
     {
       hint: `was ${id} made from this source, configuration and version of ksplice, and on top of the same updates?`,
-      details: { unit: post.path, update: id },
+      details: { unit: path, update: id },
     },
   );
 }
 
 function levelOf(input: LevelInput): Level {
-  const { id, pre, post, change, replacement } = input;
+  const { id, comparison, change, replacement } = input;
   const isEmpty = isEmptyChange(change) && change.newData.every(({ scope }) => scope !== 'global');
   if (replacement === undefined) {
     if (!isEmpty) throw otherUpdate(input, 'its patch changes code');
-    return { id, comparison: compareUnits(pre, post).comparison, replacement: undefined };
+    return { id, comparison, replacement: undefined };
   }
-  const made = extractReplacement(post, pre, change);
+  const made = extractReplacement(comparison, change);
   if (Buffer.compare(writeObject(made.object), replacement) !== 0) {
     throw otherUpdate(input, 'its patch gives other replacement code');
   }
-  return { id, comparison: compareUnits(pre, post).comparison, replacement: made };
+  return { id, comparison, replacement: made };
 }
 
 function itemIn({ comparison }: Level, isIt: (item: UnitItem) => boolean): UnitItem | undefined {

@@ -19,11 +19,13 @@ export type DiagnosticCode =
   | 'export_changed'
   | 'export_removed'
   | 'export_type_changed'
+  | 'export_crc_changed'
   | 'special_place'
   | 'restricted_code_changed'
   | 'immovable_code'
   | 'always_busy'
   | 'definition_moved'
+  | 'name_taken'
   | 'refers_to_init'
   | 'hook_refused'
   | 'ambiguous_object'
@@ -33,6 +35,7 @@ export type DiagnosticCode =
   // warnings: an effect of the patch is missing, or worth knowing
   | 'init_code_changed'
   | 'exit_code_changed'
+  | 'overridden_code_changed'
   | 'init_data_changed'
   | 'const_data_copied'
   | 'boot_option_changed'
@@ -43,6 +46,7 @@ export type DiagnosticCode =
   // notes
   | 'line_numbers_only'
   | 'module_info_changed'
+  | 'export_crc_differs'
   | 'function_removed'
   | 'data_removed';
 

@@ -5,13 +5,17 @@
  * its neighbours. They are compared as objects, not as sources: a changed header, macro or inline function
  * shows where it has an effect and nowhere else (the method of Ksplice: Arnold and Kaashoek, EuroSys 2009).
  */
+import type { ExportCrcChange } from '../build/export-crcs.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import type { LayoutPair } from '../elf/type-layouts.ts';
+import type { SectionFacts } from '../kernel/tables/classify-section.ts';
+import { exportedNames } from '../kernel/tables/exported-names.ts';
 import type { Comparison } from './compare-items.ts';
 import { correlate } from './correlate.ts';
 import { type DataChanges, dataChanges } from './data-changes.ts';
 import type { Diagnostic } from './diagnostic.ts';
-import { exportChanges, exportedNames } from './export-changes.ts';
+import { exportChanges } from './export-changes.ts';
+import { exportTypeChanges } from './export-type-changes.ts';
 import { functionChanges } from './function-changes.ts';
 import { hookProblems, readHooks } from './hooks.ts';
 import { instrumentation } from './instrumented.ts';
@@ -22,15 +26,30 @@ import type { UnitChange } from './unit-change.ts';
 import { readSide, type UnitSide } from './unit-side.ts';
 
 /** The two builds with their items correlated and their data compared: what all later passes work on. */
-export function compareUnits(
-  pre: ObjectFile,
-  post: ObjectFile,
-): { readonly comparison: Comparison; readonly data: DataChanges } {
-  const before = readSide(pre);
-  const after = readSide(post);
+export interface ComparedUnit {
+  readonly comparison: Comparison;
+  readonly data: DataChanges;
+}
+
+/**
+ * @param pre sectioned object of the original source
+ * @param post sectioned object of the patched source, same compiler and flags
+ * @throws FormatError if a special section has another layout than expected
+ */
+export function compareUnit(pre: ObjectFile, post: ObjectFile, facts?: SectionFacts): ComparedUnit {
+  const before = readSide(pre, facts);
+  const after = readSide(post, facts);
   const comparison = { pre: before, post: after, correlation: correlate(before, after) };
   const data = dataChanges({ ...comparison, copied: new Set() });
   return { comparison: { ...comparison, copied: data.copied }, data };
+}
+
+/** What the objects of a unit do not tell about its types. */
+export interface UnitTypes {
+  /** Types of both sides that lie in memory otherwise; they count where there is new code. */
+  readonly layouts?: readonly LayoutPair[];
+  /** Exports whose CRC differs; likewise. */
+  readonly crcs?: readonly ExportCrcChange[];
 }
 
 function unknownSections(side: UnitSide): Diagnostic[] {
@@ -46,16 +65,20 @@ function unknownSections(side: UnitSide): Diagnostic[] {
     }));
 }
 
+/** `diffCompared` of what `compareUnit` finds. */
+export function diffUnit(pre: ObjectFile, post: ObjectFile, types: UnitTypes = {}): UnitChange {
+  return diffCompared(compareUnit(pre, post), types);
+}
+
 /**
  * Finds what a patch changes in a unit.
- * @param pre sectioned object of the original source
- * @param post sectioned object of the patched source, same compiler and flags
- * @param layouts types of both that lie in memory otherwise; they count where there is new code
  * @returns all changes and all reasons to refuse; empty (`isEmptyChange`) if the objects mean the same
- * @throws FormatError if a special section has another layout than expected
  */
-export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly LayoutPair[] = []): UnitChange {
-  const { comparison, data } = compareUnits(pre, post);
+export function diffCompared(
+  { comparison, data }: ComparedUnit,
+  { layouts = [], crcs = [] }: UnitTypes = {},
+): UnitChange {
+  const [pre, post] = [comparison.pre.unit.object, comparison.post.unit.object];
   const hooks = readHooks(comparison.post);
   const functions = functionChanges(
     comparison,
@@ -63,6 +86,11 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
   );
   const replacedSymbols = new Set(functions.replaced.map(({ post: part }) => part.symbol));
   const replaced = new Set(comparison.post.unit.items.filter(({ symbol }) => replacedSymbols.has(symbol)));
+  const hasNewCode = functions.replaced.length + hooks.length > 0;
+  const types = hasNewCode ? typeChanges(post.path, layouts, exportedNames(pre)) : [];
+  const told = new Set(
+    types.flatMap(({ severity, location }) => (severity === 'error' ? (location?.symbol ?? []) : [])),
+  );
   return {
     replaced: functions.replaced,
     newFunctions: functions.newFunctions,
@@ -81,9 +109,8 @@ export function diffUnit(pre: ObjectFile, post: ObjectFile, layouts: readonly La
       ...functions.diagnostics,
       ...pointersInto(comparison, replaced),
       ...hookProblems(comparison, hooks, replaced),
-      ...(functions.replaced.length + hooks.length === 0
-        ? []
-        : typeChanges(post.path, layouts, exportedNames(pre))),
+      ...types,
+      ...(hasNewCode ? exportTypeChanges(post.path, crcs, told) : []),
     ],
     unchanged: functions.unchanged,
   };

@@ -7,10 +7,10 @@
  * the kernel, exported or not. An export that the patch takes away or restricts stays as it was, which the author
  * of such a patch has to know.
  *
- * What cannot be seen here: the CRC that stands for the type of an export (CONFIG_MODVERSIONS). It is made from the
- * preprocessed source by genksyms and lies in no object file.
+ * The CRC that stands for the type of an export (CONFIG_MODVERSIONS) lies in no object file: see export-type-changes.ts.
  */
 import type { ObjectFile } from '../elf/model.ts';
+import { exportSection } from '../kernel/tables/exported-names.ts';
 import type { Diagnostic, DiagnosticLocation } from './diagnostic.ts';
 
 interface Export {
@@ -20,8 +20,6 @@ interface Export {
   /** Empty for none. */
   readonly namespace: string;
 }
-
-const exportSection = /^___ksymtab(_gpl)?\+(.+)$/;
 
 function textAt(object: ObjectFile, symbolName: string): string {
   const symbol = object.symbols.find(({ name, place }) => name === symbolName && typeof place === 'number');
@@ -53,13 +51,6 @@ const FIXED =
   'code of this update needs no export';
 const AS_BEFORE = ': the running kernel goes on exporting it as before';
 const BOUND = 'modules that are loaded are bound to it, and the running kernel goes on exporting it';
-
-/** Names of what a unit exports. */
-export function exportedNames(object: ObjectFile): ReadonlySet<string> {
-  return new Set(
-    object.sections.flatMap(({ name, size }) => (size === 0 ? [] : (exportSection.exec(name)?.[2] ?? []))),
-  );
-}
 
 /** Warnings for new exports, errors for those that the patch takes away or exports in another way. */
 export function exportChanges(pre: ObjectFile, post: ObjectFile): readonly Diagnostic[] {

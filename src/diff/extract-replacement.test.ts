@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildObject } from '../../test/support/elf-builder.ts';
 import type { ObjectFile } from '../elf/model.ts';
-import { diffUnit } from './diff-unit.ts';
+import { compareUnit, diffCompared, diffUnit } from './diff-unit.ts';
 import { extractReplacement } from './extract-replacement.ts';
 
 const nops = (count: number): number[] => Array.from({ length: count }, () => 0x90);
@@ -36,9 +36,10 @@ describe('extractReplacement: unwind entries', () => {
   it('starts a function with the state that was in force before it, and ends it with a terminator', () => {
     const pre = sharedSection(0xc3);
     const post = sharedSection(0xcb);
-    const change = diffUnit(pre, post);
+    const compared = compareUnit(pre, post);
+    const change = diffCompared(compared);
     expect(change.replaced.map((each) => each.name)).toEqual(['b']);
-    const { object } = extractReplacement(post, pre, change);
+    const { object } = extractReplacement(compared.comparison, change);
     const section = (name: string): (typeof object.sections)[number] | undefined =>
       object.sections.find((each) => each.name === name);
     const ip = section('.orc_unwind_ip');

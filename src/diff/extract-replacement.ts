@@ -3,11 +3,9 @@
  * with what they need that the kernel does not have, and exactly the entries of special sections that are
  * about them. Everything else becomes an undefined symbol, to be bound to the running kernel.
  */
-import type { ObjectFile } from '../elf/model.ts';
 import { coldParent } from './base-name.ts';
 import { Binder } from './bind-reference.ts';
 import type { Comparison } from './compare-items.ts';
-import { compareUnits } from './diff-unit.ts';
 import { extractTables } from './extract-tables.ts';
 import { ImageDraft } from './image-draft.ts';
 import { type KeptSet, keptSet, pieceKey } from './kept-set.ts';
@@ -70,13 +68,11 @@ function describeData(comparison: Comparison, item: UnitItem, symbol: number): R
 }
 
 /**
- * @param post sectioned object of the patched source
- * @param pre sectioned object of the original source
- * @param change what `diffUnit` found for these two
+ * @param comparison of the unit's two objects, by `compareUnit`
+ * @param change what `diffCompared` found in it
  * @throws RefusedError if kept code refers to something that can be neither copied nor found
  */
-export function extractReplacement(post: ObjectFile, pre: ObjectFile, change: UnitChange): Replacement {
-  const { comparison } = compareUnits(pre, post);
+export function extractReplacement(comparison: Comparison, change: UnitChange): Replacement {
   const kept = keptSet(comparison, change);
 
   // Places first, since anything may refer to anything.

@@ -66,12 +66,10 @@ function initReferences(side: UnitSide, kept: readonly UnitItem[]): Diagnostic[]
   for (const item of kept) {
     for (const { target } of usesOf(side, item)) {
       if (target.kind !== 'item' || !target.item.sectionClass.startsWith('init-')) continue;
-      const isMeminit = target.item.section.name.startsWith('.meminit.');
-      const fate = isMeminit ? 'kernels without memory hotplug free after boot' : 'is freed after boot';
       found.push({
         code: 'refers_to_init',
         severity: 'error',
-        message: `${path}: ${item.name} refers to ${target.item.name}, which ${fate}`,
+        message: `${path}: ${item.name} refers to ${target.item.name}, which is freed after boot`,
         location: { unit: path, section: item.section.name, symbol: item.name },
         hint: `add a copy of ${target.item.name} to the patch, under another name and not __init, or do without it`,
       });

@@ -4,6 +4,8 @@ import type { ItemPart, UnitChange } from './unit-change.ts';
 export interface ChangedUnit {
   /** Path of the unit's object. */
   readonly path: string;
+  /** What it is part of; `vmlinux` unless told. */
+  readonly target?: string;
   readonly change: UnitChange;
 }
 
@@ -12,6 +14,7 @@ const missingEffects: ReadonlySet<DiagnosticCode> = new Set<DiagnosticCode>([
   'init_code_changed',
   'init_data_changed',
   'exit_code_changed',
+  'overridden_code_changed',
   'boot_option_changed',
   'boot_table_changed',
   'initcall_changed',
@@ -52,13 +55,35 @@ function movedDefinitions(units: readonly ChangedUnit[]): readonly Diagnostic[] 
   });
 }
 
+/** Two new definitions of one name, which could not be linked to one kernel. */
+function doubleDefinitions(units: readonly ChangedUnit[]): readonly Diagnostic[] {
+  const first = new Map<string, string>();
+  return units.flatMap(({ path, target = 'vmlinux', change }) =>
+    [...change.newFunctions.map(({ post }) => post), ...change.newData]
+      .filter(isGlobal)
+      .flatMap(({ name, sectionName }): readonly Diagnostic[] => {
+        const other = first.get(`${target} ${name}`);
+        first.set(`${target} ${name}`, other ?? path);
+        if (other === undefined) return [];
+        const message = `${path}: ${name}: the patch defines it here and in ${other}: they could not be linked`;
+        const location = { unit: path, section: sectionName, symbol: name };
+        const hint = 'give one of them another name, or make it static';
+        return [{ code: 'name_taken', severity: 'error', message, location, hint }];
+      }),
+  );
+}
+
 /**
  * What there is to say of all units of a patch. An effect that is missing is a warning where functions are replaced,
  * in whatever unit, or a hook runs; an update that would have no effect at all is refused, for each of the reasons.
  */
 export function patchDiagnostics(units: readonly ChangedUnit[]): readonly Diagnostic[] {
   const changes = units.map(({ change }) => change);
-  const all = [...changes.flatMap(({ diagnostics }) => diagnostics), ...movedDefinitions(units)];
+  const all = [
+    ...changes.flatMap(({ diagnostics }) => diagnostics),
+    ...movedDefinitions(units),
+    ...doubleDefinitions(units),
+  ];
   if (changes.some(({ replaced, hooks }) => replaced.length > 0 || hooks.length > 0)) return all;
   return all.map((each) =>
     each.severity === 'warning' && missingEffects.has(each.code)

@@ -9,7 +9,7 @@ import {
   SHF_EXECINSTR,
 } from '../elf/constants.ts';
 import type { ObjectFile, Relocation, Section, SectionIndex } from '../elf/model.ts';
-import { classifySection } from '../kernel/tables/classify-section.ts';
+import { classifySection, type SectionFacts } from '../kernel/tables/classify-section.ts';
 import { decodeText, instructionAt, type TextInstruction } from '../x86/decode-text.ts';
 import { isTextClass, readItems } from './read-items.ts';
 import type { Reference, ReferencePlace, ReferenceUse, Unit, UnitItem } from './unit.ts';
@@ -113,8 +113,8 @@ function readReferences(
 }
 
 /** Pass 0: items and references of an object file. */
-export function readUnit(object: ObjectFile): Unit {
-  const classes = object.sections.map((section) => classifySection(section));
+export function readUnit(object: ObjectFile, facts?: SectionFacts): Unit {
+  const classes = object.sections.map((section) => classifySection(section, facts));
   const itemsIn = readItems(object, classes);
   const referencesIn = new Map<SectionIndex, readonly Reference[]>();
   const starts = new Map<SectionIndex, Set<number>>();

@@ -1,4 +1,5 @@
 import type { ObjectFile } from '../elf/model.ts';
+import type { SectionFacts } from '../kernel/tables/classify-section.ts';
 import { sourceName } from './base-name.ts';
 import { type ItemUse, readUses } from './item-uses.ts';
 import { type EntriesByFunction, ownedEntries } from './owned-entries.ts';
@@ -32,8 +33,8 @@ function usersByItem(uses: ReadonlyMap<UnitItem, readonly ItemUse[]>): Map<UnitI
 }
 
 /** @throws FormatError if a special section has another layout than expected */
-export function readSide(object: ObjectFile): UnitSide {
-  const unit = readUnit(object);
+export function readSide(object: ObjectFile, facts?: SectionFacts): UnitSide {
+  const unit = readUnit(object, facts);
   const entries = ownedEntries(unit);
   const uses = new Map(unit.items.map((item) => [item, readUses(unit, entries, item)] as const));
   return { unit, entries, uses, users: usersByItem(uses) };

@@ -10,13 +10,6 @@ interface Obstacle {
   readonly hint: string;
 }
 
-const meminit: Obstacle = {
-  code: 'init_code_changed',
-  severity: 'error',
-  what: 'lies in .meminit.text, which some kernels free after boot and others use when memory is added',
-  hint: 'this version cannot replace it: the change needs a reboot',
-};
-
 const init: Obstacle = {
   code: 'init_code_changed',
   severity: 'warning',
@@ -32,9 +25,6 @@ const exit: Obstacle = {
 };
 
 function obstacleFor(side: UnitSide, pre: UnitItem): Obstacle | undefined {
-  // Whether the kernel has memory hotplug decides what becomes of it (MEM_KEEP, include/asm-generic/vmlinux.lds.h);
-  // the object does not tell.
-  if (pre.section.name === '.meminit.text') return meminit;
   if (pre.sectionClass === 'init-text') return init;
   if (pre.sectionClass === 'exit-text') return exit;
   const restriction = restrictionOf(side, pre);

@@ -158,7 +158,7 @@ function fileOf(object: ObjectFile): Uint8Array {
 /** What objdump says of a section of the replacement object. */
 function disassembled(pair: AssemblyChange, section: string): string {
   using workshop = openWorkshop();
-  const { object } = extractReplacement(pair.post, pair.pre, pair.change);
+  const { object } = extractReplacement(pair.comparison, pair.change);
   workshop.write('replacement.o', writeObject(object));
   return workshop.run('objdump', '-dr', '--no-show-raw-insn', '-j', section, 'replacement.o');
 }
@@ -268,7 +268,7 @@ describe('a changed function of assembly', () => {
   it('takes its fixups with it, and calls what is replaced with it directly', () => {
     const pair = compared(fixups(1), fixups(2));
     expect(Object.keys(replaced(pair))).toEqual(['copy', 'slow']);
-    const { object, references } = extractReplacement(pair.post, pair.pre, pair.change);
+    const { object, references } = extractReplacement(pair.comparison, pair.change);
     expect(references).toEqual([]);
     const table = object.sections.find(({ name }) => name === '__ex_table');
     expect(
@@ -320,7 +320,7 @@ describe('code without a function', () => {
   it('is where it was for a function that is replaced without it', () => {
     const pair = compared(tail(1), tail(1).replace('$5', '$6'));
     expect(Object.keys(replaced(pair))).toEqual(['user']);
-    const { object, references } = extractReplacement(pair.post, pair.pre, pair.change);
+    const { object, references } = extractReplacement(pair.comparison, pair.change);
     expect(references.map(({ preName, scope }) => `${scope} ${preName}`)).toEqual(['global fixed']);
     const code = object.sections.find(({ name }) => name === '.text.user');
     expect(code?.relocations.map(({ addend }) => addend)).toEqual([0x10 - 4]);
@@ -362,7 +362,7 @@ describe('constants of assembly', () => {
     const pair = compared(tables(1), tables(9));
     expect(Object.keys(replaced(pair))).toEqual(['sum']);
     expect(errors(pair)).toEqual([]);
-    const { object } = extractReplacement(pair.post, pair.pre, pair.change);
+    const { object } = extractReplacement(pair.comparison, pair.change);
     const table = object.sections.find(({ name }) => name === '.rodata');
     expect(Buffer.from(table?.contents instanceof Uint8Array ? table.contents : []).toString('hex')).toBe(
       '09000000020000000300000004000000',
@@ -372,7 +372,7 @@ describe('constants of assembly', () => {
   it('that are places in a function lead into its new code', () => {
     const pair = compared(jumps(1), jumps(2));
     expect(errors(pair)).toEqual([]);
-    const { object } = extractReplacement(pair.post, pair.pre, pair.change);
+    const { object } = extractReplacement(pair.comparison, pair.change);
     const table = object.sections.find(({ name }) => name === '.rodata');
     expect(table?.relocations.map(({ symbol }) => object.symbols[symbol]?.name)).toEqual(['go']);
   });

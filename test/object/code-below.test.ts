@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CodeBelow, codeBelow, type ItemName, type LevelInput } from '../../src/diff/code-below.ts';
-import { diffUnit } from '../../src/diff/diff-unit.ts';
+import { compareUnit, diffCompared } from '../../src/diff/diff-unit.ts';
 import { extractReplacement } from '../../src/diff/extract-replacement.ts';
 import type { ObjectFile } from '../../src/elf/model.ts';
 import { writeObject } from '../../src/elf/write-object.ts';
@@ -8,8 +8,10 @@ import { compile } from './diff-compile.ts';
 
 /** What an update from one object to the next would do, and what its file would hold. */
 function level(id: string, pre: ObjectFile, post: ObjectFile): LevelInput {
-  const change = diffUnit(pre, post);
-  return { id, pre, post, change, replacement: writeObject(extractReplacement(post, pre, change).object) };
+  const compared = compareUnit(pre, post);
+  const { comparison } = compared;
+  const change = diffCompared(compared);
+  return { id, comparison, change, replacement: writeObject(extractReplacement(comparison, change).object) };
 }
 
 const kept = 'static int total; int keep(int x) { return total += use(x); }\n';
@@ -72,8 +74,13 @@ describe('code of updates below', () => {
     expect(() => codeBelow([{ ...level('a', zero, one), replacement: undefined }])).toThrow(
       /its patch changes code, expected what a leaves as it was/,
     );
-    const same = { ...level('a', zero, one), post: compile(`\n${original}`), replacement: undefined };
-    const unchanged = { ...same, change: diffUnit(same.pre, same.post) };
+    const compared = compareUnit(zero, compile(`\n${original}`));
+    const unchanged = {
+      id: 'a',
+      comparison: compared.comparison,
+      change: diffCompared(compared),
+      replacement: undefined,
+    };
     expect(codeBelow([unchanged]).codeOf('f')).toEqual({ owner: undefined, name: 'f' });
   });
 });

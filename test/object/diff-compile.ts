@@ -1,4 +1,5 @@
-import { diffUnit } from '../../src/diff/diff-unit.ts';
+import type { Comparison } from '../../src/diff/compare-items.ts';
+import { compareUnit, diffCompared } from '../../src/diff/diff-unit.ts';
 import { extractReplacement } from '../../src/diff/extract-replacement.ts';
 import type { Replacement } from '../../src/diff/replacement.ts';
 import type { UnitChange } from '../../src/diff/unit-change.ts';
@@ -64,13 +65,15 @@ export function compile(source: string, more: readonly string[] = []): ObjectFil
 export interface Pair {
   readonly pre: ObjectFile;
   readonly post: ObjectFile;
+  readonly comparison: Comparison;
   readonly change: UnitChange;
 }
 
 export function diffSources(pre: string, post: string, more: readonly string[] = []): Pair {
   const before = compile(pre, more);
   const after = compile(post, more);
-  return { pre: before, post: after, change: diffUnit(before, after) };
+  const { comparison, ...compared } = compareUnit(before, after);
+  return { pre: before, post: after, comparison, change: diffCompared({ comparison, ...compared }) };
 }
 
 /** Names of what a change replaces. */
@@ -90,7 +93,7 @@ export interface Extracted extends Replacement {
 
 /** Extracts, writes, has `ld -r` and `readelf` accept the object, and reads it back. */
 export function extract(pair: Pair): Extracted {
-  const replacement = extractReplacement(pair.post, pair.pre, pair.change);
+  const replacement = extractReplacement(pair.comparison, pair.change);
   const bytes = writeObject(replacement.object);
   using workshop = openWorkshop();
   workshop.write('replacement.o', bytes);

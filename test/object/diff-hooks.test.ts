@@ -126,10 +126,10 @@ describe('hooks', () => {
     if (pre === undefined || post === undefined) throw new Error('two sources');
     const [before, after] = [pre, post].map((object) => readTypeLayouts(object, pool) ?? new Map());
     const pairs = differingLayouts(before ?? new Map(), after ?? new Map());
-    const { replaced, diagnostics } = diffUnit(pre, post, pairs);
+    const { replaced, diagnostics } = diffUnit(pre, post, { layouts: pairs });
     expect(replaced).toEqual([]);
     expect(diagnostics.map(({ code }) => code)).toEqual(['type_layout_changed']);
-    expect(diffUnit(pre, compile(base + peer('int b; int a;')), pairs).diagnostics).toEqual([]);
+    expect(diffUnit(pre, compile(base + peer('int b; int a;')), { layouts: pairs }).diagnostics).toEqual([]);
   });
 
   it('refuses a kind that it does not know, by the name of its section', () => {

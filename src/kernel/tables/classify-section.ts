@@ -43,6 +43,15 @@ export type SectionClass =
   | 'drop'
   | 'unknown';
 
+/** What decides about sections, and no object tells. */
+export interface SectionFacts {
+  /**
+   * What is marked `__meminit` stays after boot: with CONFIG_MEMORY_HOTPLUG (MEM_KEEP, include/asm-generic/vmlinux.lds.h),
+   * and in modules, whose loader frees `.init*` only (module_init_section()).
+   */
+  readonly keepsMeminit?: boolean | undefined;
+}
+
 const restrictedText = /^\.(?:noinstr|entry|head|kprobes|xiptext|cpuidle)\b.*|^\.text\.\.(?:__x86|entry)/;
 const initText = /^\.(?:init\.text|inittext|meminit\.text|text\.startup)\b/;
 const exitText = /^\.(?:exit\.text|memexit\.text|text\.exit)\b/;
@@ -76,7 +85,12 @@ function classifyAllocated(section: Section): SectionClass {
 }
 
 /** Class of a section of an object file; total, see `unknown`. */
-export function classifySection(section: Section): SectionClass {
+export function classifySection(section: Section, facts: SectionFacts = {}): SectionClass {
+  if (facts.keepsMeminit === true && section.name.startsWith('.meminit.')) {
+    if ((section.flags & SHF_ALLOC) === 0) return 'drop';
+    if ((section.flags & SHF_EXECINSTR) !== 0) return 'text';
+    return section.name.startsWith('.meminit.rodata') ? 'rodata' : 'data';
+  }
   const table = tableOf(section.name);
   if (table !== undefined) return 'table';
   if (hookKindOf(section.name) !== undefined) return 'hooks';
