@@ -283,7 +283,7 @@ static bool ksplice_worth_retrying(enum ksplice_abort cause)
 /* What `debug` asks for. */
 static void ksplice_log_attempt(const struct ksplice_entry *entry, const struct ksplice_switch *sw)
 {
-	pr_info("%s: %s, attempt %u: %s; %u tasks had not run, %u looked at, %u of them scanned; %llu us\n",
+	pr_info("%s: %s, attempt %u: %s; %u tasks had not run, %u looked at, %u scanned; %llu us\n",
 		entry->id, sw->direction == KSPLICE_APPLY ? "apply" : "undo", entry->attempts,
 		ksplice_abort_name(sw->cause), sw->prechecked, sw->tasks, sw->scanned,
 		sw->call_ns / 1000);
