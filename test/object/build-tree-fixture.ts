@@ -19,8 +19,9 @@ SUBLEVEL = 99
 MAKEFLAGS += -rR
 srctree := $(CURDIR)
 real-obj-y := fs/pipe.o fs/sched.o fs/one.o fs/two.o fs/three.o fs/four.o fs/../virt/far.o
-real-obj-m := fs/nfs.o fs/shared.o fs/crc-core.o
+real-obj-m := fs/nfs.o fs/shared.o fs/half.o fs/crc-core.o
 modname-shared := nfs:nfsd
+modname-half := nfs:unix
 modname-crc-core := crc-all
 modname = $(or $(modname-$(basename $(@F))),$(basename $(@F)))
 lib-y := lib/sort.o
@@ -61,7 +62,7 @@ define compile
 endef
 ./: $(real-obj-y) $(real-obj-m) $(lib-y) arch/x86/entry/vdso/clock.o
 	@echo '  GEN     names.h'; sed p $(srctree)/include/linux/names.h > names.h
-	@set -e; printf '%s\\n'   nfs.o shared.o | awk '!x[$$0]++ { print("fs/"$$0) }' > fs/nfs.mod; true
+	@set -e; printf '%s\\n'   nfs.o shared.o half.o | awk '!x[$$0]++ { print("fs/"$$0) }' > fs/nfs.mod; true
 	@set -e; printf '%s\\n'   shared.o shared.o | awk '!x[$$0]++ { print("fs/"$$0) }' > fs/nfsd.mod; true
 fs/%.o: $(srctree)/fs/%.c FORCE
 	$(call compile,cc_o_c)
@@ -105,6 +106,7 @@ int pipe_open(int x)
   'fs/rt.c': 'static __attribute__((noinline)) int rt_tick(int x)\n{\n\treturn printk("rt %d", x);\n}\n',
   'fs/nfs.c': 'int nfs_open(void)\n{\n\treturn 1;\n}\n',
   'fs/shared.c': 'int shared_open(void)\n{\n\treturn 1;\n}\n',
+  'fs/half.c': 'int half_open(void)\n{\n\treturn 1;\n}\n',
   'fs/crc-core.S': `#include <linux/step.h>
 #include "glue.S"
 .globl crc_add

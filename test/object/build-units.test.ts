@@ -263,6 +263,12 @@ describe('patches that make no update', () => {
     expect(error.message).toContain('2 refusals:');
   });
 
+  it('are refused for an object that is part of the kernel and of a module at once', async () => {
+    const error = await failureOf(build(await patchOf(fixture, [['fs/half.c', 'return 1', 'return 2']])));
+    expect(error).toBeInstanceOf(RefusedError);
+    expect(error.message).toBe('fs/half.o is part of nfs and unix, of which nfs is a module');
+  });
+
   it('are refused for code that the vDSO includes', async () => {
     const error = await failureOf(build(await patchOf(fixture, [['lib/time.c', 'return 1', 'return 2']])));
     expect(error.message).toMatch(
