@@ -106,6 +106,18 @@ describe('abortError', () => {
     expect(errorFor('ok', '', 'EIO')).toMatchObject({ code: 'unexpected', exitCode: 70 });
   });
 
+  it('names some of many who were in the way, and carries all', () => {
+    const many = Array.from({ length: 100 }, (_, index) => `sleeper ${index + 1} pipe_read\n`).join('');
+    const error = errorFor('code_busy', many);
+    expect(error.message).toMatch(
+      /: sleeper \(pid 1\) is in pipe_read; .*; sleeper \(pid 8\) is in pipe_read; and 92 more;/,
+    );
+    expect(error.message).not.toContain('(pid 9)');
+    expect(error.details?.['conflicts']).toHaveLength(100);
+    const eight = many.split('\n').slice(0, 8).join('\n');
+    expect(errorFor('code_busy', eight).message).not.toContain('more');
+  });
+
   it('carries who was in the way, for programs', () => {
     expect(errorFor('code_busy', conflicts).details).toMatchObject({
       conflicts: [

@@ -22,6 +22,14 @@ export function describeConflict(conflict: Conflict): string {
   return `${conflict.task} (pid ${conflict.pid}) is in ${places.join(', ')}`;
 }
 
+/** A message is read by a person: so many are named, and the others counted. All are in `details`. */
+const NAMED = 8;
+
+function list(names: readonly string[], separator: string): string {
+  const rest = names.length - NAMED;
+  return [...names.slice(0, NAMED), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator);
+}
+
 /** Going back would leave a fixed module to a kernel that is not. `module`: its name, or words for it. */
 export function coldUpdateLoaded(id: string, module: string): BusyError {
   return new BusyError(
@@ -48,7 +56,7 @@ export function abortError(
   switch (cause) {
     case 'code_busy': {
       const inTheWay = conflicts.length > 0 ? conflicts.map(describeConflict) : probes;
-      const who = inTheWay.join('; ') || 'something else owns the bytes, see dmesg';
+      const who = list(inTheWay, '; ') || 'something else owns the bytes, see dmesg';
       return new BusyError('code_busy', `${id}: cannot ${verb}, code in use: ${who}; ${state}`, {
         hint: 'try again when these tasks have left the function; a kprobe on it has to be removed first',
         details,
@@ -57,8 +65,10 @@ export function abortError(
     case 'unexpected_running_task':
       return new BusyError(
         'unexpected_running_task',
-        `${id}: cannot ${verb}: ${conflicts.map(({ task, pid }) => `${task} (pid ${pid})`).join(', ')} ` +
-          `ran while all CPUs were to stand still; ${state}`,
+        `${id}: cannot ${verb}: ${list(
+          conflicts.map(({ task, pid }) => `${task} (pid ${pid})`),
+          ', ',
+        )} ran while all CPUs were to stand still; ${state}`,
         { hint: 'try again; if it stays so, please report it with the output of dmesg', details },
       );
     case 'module_busy':

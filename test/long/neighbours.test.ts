@@ -82,7 +82,7 @@ describe('perf events of kprobes, and BPF programs at entry and exit', () => {
     await watch();
     expect(await ask()).toBe(`EPERM\n${fired(1)}`);
     await stopWatching();
-    expect(await guest.script('source_route 1000')).toBe('EPERM');
+    expect(await guest.script('source_route 1000; true')).toBe('EPERM');
   });
 
   it('do not hide a thread that is in the function below them', async () => {

@@ -87,6 +87,18 @@ describe('in the old code is a thread', () => {
   });
 });
 
+it('in the old code are more threads than can be named: those that are, are named whole', async () => {
+  await guest.script(`for i in $(seq 200); do echo 'thread asleep' >/proc/held; done`);
+  await guest.until('[ "$(cat /sys/module/held/parameters/inside)" = 200 ]');
+  const { cause, conflicts } = await guest.tryOnce('applied');
+  expect(cause).toBe('code_busy');
+  expect(conflicts).toHaveLength(128);
+  for (const conflict of conflicts) expect(conflict).toMatch(/^holder \d+ held$/);
+  await guest.letGo();
+  await guest.change('applied');
+  await guest.change('reversed');
+});
+
 describe('not in the way is a thread', () => {
   it('that is about to call the old code: it comes to the new', async () => {
     const held = await guest.hold('plain', 'before');
