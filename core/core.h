@@ -249,6 +249,7 @@ extern struct list_head ksplice_entries;
 extern spinlock_t ksplice_lists_lock;
 struct ksplice_entry *ksplice_find(const char *id);
 int ksplice_may_add(const char *id);
+int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
 int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_link(struct ksplice_entry *entry);
 void ksplice_unlink(struct ksplice_entry *entry);

@@ -63,34 +63,52 @@ int ksplice_may_add(const char *id)
 }
 
 /**
+ * ksplice_may_pin() - can a module of this name be noted for an entry?
+ * @entry:	in stage preparing or reversed
+ * @name:	as user space wrote it
+ *
+ * Context: ksplice_mutex held.
+ *
+ * Return: 0; -EINVAL for a name that no module has, or that of the update's own
+ * module, which could never be unloaded then; -ENOSPC.
+ */
+int ksplice_may_pin(const struct ksplice_entry *entry, const char *name)
+{
+	const struct ksplice_pin *pin;
+	u32 pins = 0;
+
+	/* A longer one would be cut, and stand for another module. */
+	if (!name[0] || strlen(name) >= MODULE_NAME_LEN)
+		return -EINVAL;
+	if (entry->update && !strcmp(entry->update->owner->name, name))
+		return -EINVAL;
+	list_for_each_entry(pin, &entry->pins, list)
+		pins++;
+	return pins < KSPLICE_PINS_MAX ? 0 : -ENOSPC;
+}
+
+/**
  * ksplice_pin() - keep a module from being unloaded until `forget`
  * @entry:	in stage preparing or reversed
  * @name:	as in /proc/modules; pinning twice is no error
  *
  * Context: ksplice_mutex held.
  *
- * Return: 0, -ENOENT (cause target_not_loaded), -EINVAL for a name that no module
- * has or that of the update's own module, -ENOSPC, or -ENOMEM.
+ * Return: 0, -ENOENT (cause target_not_loaded), see ksplice_may_pin(), or -ENOMEM.
  */
 int ksplice_pin(struct ksplice_entry *entry, const char *name)
 {
 	struct ksplice_pin *pin;
 	struct module *module;
-	u32 pins = 0;
+	int ret;
 
-	/* Else the name would be cut, and stand for another module. */
-	if (!name[0] || strlen(name) >= MODULE_NAME_LEN)
-		return -EINVAL;
+	ret = ksplice_may_pin(entry, name);
+	if (ret)
+		return ret;
 	list_for_each_entry(pin, &entry->pins, list) {
 		if (!strcmp(pin->name, name))
 			return 0;
-		pins++;
 	}
-	if (pins >= KSPLICE_PINS_MAX)
-		return -ENOSPC;
-	/* The update's own module could never be unloaded, nor the entry forgotten. */
-	if (entry->update && !strcmp(entry->update->owner->name, name))
-		return -EINVAL;
 	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
 	if (!pin)
 		return -ENOMEM;

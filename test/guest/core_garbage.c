@@ -29,7 +29,7 @@ static const char *const names[] = {
 	"a", "b", "c", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
 	"control", "interface", ".", "..", "../../module", "a/b", "A", "a-b", "a b", "%s%n", "",
 };
-static const char *const verbs[] = { "create", "pin", "forget", "creates", "", "CREATE", "unpin" };
+static const char *const verbs[] = { "create", "pin", "forget", "creates", "", "CREATE", "unpin", "skip" };
 static const char *const modules[] = {
 	"ksplice", "virtio_blk", "no_such_module", "", "%n", "vmlinux",
 	"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm",
