@@ -16,11 +16,13 @@
  *	ID/timing	0400	figures of the last change of stage, NAME VALUE
  *
  * No address passes through here.  A stage change that is not allowed fails with
- * EINVAL.
+ * EINVAL, as does everything that is not one of these words, whole: sysfs hands in
+ * at most a page, ended by a NUL, and one that was written itself is refused.
  *
  * Removing a directory waits for everyone who has one of its files open, and
- * these may wait for ksplice_mutex: so `forget` unlinks the entry under the
- * mutex, marks it forgotten, and removes the directory after letting go.
+ * these may wait for ksplice_mutex: so `forget` marks the entry forgotten under the
+ * mutex, removes the directory after letting go, and unlinks the entry last.  Until
+ * then its name is taken: sysfs dumps the stack of who adds a name twice.
  */
 #define pr_fmt(fmt) "ksplice: " fmt
 
@@ -61,6 +63,11 @@ static struct ksplice_entry *to_entry(struct kobject *kobj)
 	return container_of(kobj, struct ksplice_entry, kobj);
 }
 
+static bool is_text(const char *buf, size_t count)
+{
+	return strnlen(buf, count) == count;
+}
+
 static ssize_t stage_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%s\n", stage_names[READ_ONCE(to_entry(kobj)->stage)]);
@@ -73,6 +80,8 @@ static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr,
 	enum ksplice_direction direction;
 	int ret;
 
+	if (!is_text(buf, count))
+		return -EINVAL;
 	if (sysfs_streq(buf, "applied"))
 		direction = KSPLICE_APPLY;
 	else if (sysfs_streq(buf, "reversed"))
@@ -117,7 +126,11 @@ static ssize_t flag_store(struct kobject *kobj, bool *flag, const char *buf, siz
 {
 	bool value;
 
-	if (kstrtobool(buf, &value))
+	if (is_text(buf, count) && sysfs_streq(buf, "1"))
+		value = true;
+	else if (is_text(buf, count) && sysfs_streq(buf, "0"))
+		value = false;
+	else
 		return -EINVAL;
 	mutex_lock(&ksplice_mutex);
 	*flag = value;
@@ -224,10 +237,26 @@ static bool id_is_valid(const char *id)
 	if (!length || length > KSPLICE_ID_MAX)
 		return false;
 	for (i = 0; i < length; i++) {
-		if (!islower(id[i]) && !isdigit(id[i]) && id[i] != '_')
+		if (!(id[i] >= 'a' && id[i] <= 'z') && !isdigit(id[i]) && id[i] != '_')
 			return false;
 	}
-	return true;
+	/* The files beside the entries. */
+	return strcmp(id, "control") && strcmp(id, "interface");
+}
+
+/* Context: ksplice_mutex held. */
+static int control_add(struct ksplice_entry *entry)
+{
+	int ret;
+
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+	ret = kobject_add(&entry->kobj, ksplice_root, "%s", entry->id);
+	if (ret)
+		module_put(THIS_MODULE);
+	else
+		ksplice_link(entry);
+	return ret;
 }
 
 static int control_create(const char *id)
@@ -251,16 +280,9 @@ static int control_create(const char *id)
 	kobject_init(&entry->kobj, &entry_type);
 
 	mutex_lock(&ksplice_mutex);
-	if (ksplice_find(id))
-		ret = -EEXIST;
-	else if (!try_module_get(THIS_MODULE))
-		ret = -ENODEV;
-	else
-		ret = kobject_add(&entry->kobj, ksplice_root, "%s", id);
+	ret = ksplice_may_add(id);
 	if (!ret)
-		ksplice_link(entry);
-	else if (ret != -EEXIST && ret != -ENODEV)
-		module_put(THIS_MODULE);
+		ret = control_add(entry);
 	mutex_unlock(&ksplice_mutex);
 
 	if (ret)
@@ -298,10 +320,12 @@ static int control_forget(const char *id)
 		return entry ? -EBUSY : -ENOENT;
 	}
 	entry->forgotten = true;
-	ksplice_unlink(entry);
 	mutex_unlock(&ksplice_mutex);
 
 	kobject_del(&entry->kobj);
+	mutex_lock(&ksplice_mutex);
+	ksplice_unlink(entry);
+	mutex_unlock(&ksplice_mutex);
 	kobject_put(&entry->kobj);
 	module_put(THIS_MODULE);
 	return 0;
@@ -313,6 +337,8 @@ static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 	char *line, *rest, *verb, *id, *argument, *more;
 	int ret = -EINVAL;
 
+	if (!is_text(buf, count))
+		return -EINVAL;
 	line = kstrndup(buf, count, GFP_KERNEL);
 	if (!line)
 		return -ENOMEM;

@@ -26,6 +26,10 @@ extern struct mutex module_mutex;
 #define KSPLICE_CONFLICTS_MAX	128
 #define KSPLICE_ATTEMPTS	5
 
+/* More than anybody needs, so that a program that runs wild ends there. */
+#define KSPLICE_PINS_MAX	4096
+#define KSPLICE_ENTRIES_MAX	4096
+
 enum ksplice_stage {
 	KSPLICE_PREPARING,
 	KSPLICE_APPLIED,
@@ -197,7 +201,8 @@ struct ksplice_pin {
  * @debug:	log every attempt
  * @partial:	a target that is not loaded is skipped
  * @switching:	a change of stage is under way; ksplice_mutex may be free
- * @forgotten:	unlinked; a sysfs access that was already waiting gets -ENODEV
+ * @forgotten:	about to be unlinked; not found any more, and a sysfs access that was
+ *		already waiting gets -ENODEV
  * @update:	NULL until the module has registered
  * @pins:	held from `pin` to `forget`
  * @conflicts:	text of the file of that name, PAGE_SIZE
@@ -243,6 +248,8 @@ extern struct mutex ksplice_mutex;
 extern struct list_head ksplice_entries;
 extern spinlock_t ksplice_lists_lock;
 struct ksplice_entry *ksplice_find(const char *id);
+int ksplice_may_add(const char *id);
+int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
 int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_link(struct ksplice_entry *entry);
 void ksplice_unlink(struct ksplice_entry *entry);
@@ -254,6 +261,10 @@ int ksplice_skip(struct ksplice_entry *entry, const char *name, const char *srcv
 enum ksplice_abort ksplice_check_skipped(struct ksplice_entry *entry,
 					 enum ksplice_direction direction);
 int ksplice_module_coming(struct module *module);
+
+/* bounds.c */
+bool ksplice_within_text(const struct module *owner, unsigned long addr);
+int ksplice_check_bounds(const struct ksplice_update *update);
 
 /* validate.c */
 int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *update);

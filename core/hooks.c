@@ -87,11 +87,9 @@ void ksplice_tell_hooks(const struct ksplice_switch *sw, enum ksplice_moment mom
 const char *ksplice_check_hook(const struct ksplice_update *update,
 			       const struct ksplice_hook *hook)
 {
-	const struct module_layout *layout = &update->owner->core_layout;
-
 	if (hook->kind >= KSPLICE_HOOK_KINDS)
 		return "unknown kind of hook";
-	if (hook->function - (unsigned long)layout->base >= layout->text_size)
+	if (!ksplice_within_text(update->owner, hook->function))
 		return "the hook lies outside the update module's code";
 	return NULL;
 }

@@ -48,7 +48,7 @@ static bool is_skipped(const struct ksplice_pin *pin)
  *
  * Context: ksplice_mutex held.
  *
- * Return: 0; -EINVAL; -ENOENT (cause target_not_loaded) if @entry is not partial;
+ * Return: 0; -EINVAL; -ENOSPC; -ENOENT (cause target_not_loaded) if @entry is not partial;
  * -EBUSY (cause module_busy) if another module than the fixed one is loaded, comes
  * or goes; -ENOMEM.
  */
@@ -57,7 +57,11 @@ int ksplice_skip(struct ksplice_entry *entry, const char *name, const char *srcv
 	struct ksplice_pin *pin;
 	struct module *module;
 	bool busy;
+	int ret;
 
+	ret = ksplice_may_pin(entry, name);
+	if (ret)
+		return ret;
 	if (!*srcversion || strlen(srcversion) > KSPLICE_SRCVERSION_MAX)
 		return -EINVAL;
 	if (!entry->partial) {

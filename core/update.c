@@ -35,10 +35,56 @@ struct ksplice_entry *ksplice_find(const char *id)
 
 	lockdep_assert_held(&ksplice_mutex);
 	list_for_each_entry(entry, &ksplice_entries, list) {
-		if (!strcmp(entry->id, id))
+		if (!entry->forgotten && !strcmp(entry->id, id))
 			return entry;
 	}
 	return NULL;
+}
+
+/**
+ * ksplice_may_add() - may there be a new entry of this name?
+ * @id:		the name
+ *
+ * Context: ksplice_mutex held.
+ *
+ * Return: 0; -EEXIST; -EBUSY if it is just being forgotten; -ENOSPC.
+ */
+int ksplice_may_add(const char *id)
+{
+	struct ksplice_entry *entry;
+	u32 entries = 0;
+
+	list_for_each_entry(entry, &ksplice_entries, list) {
+		if (!strcmp(entry->id, id))
+			return entry->forgotten ? -EBUSY : -EEXIST;
+		entries++;
+	}
+	return entries < KSPLICE_ENTRIES_MAX ? 0 : -ENOSPC;
+}
+
+/**
+ * ksplice_may_pin() - can a module of this name be noted for an entry?
+ * @entry:	in stage preparing or reversed
+ * @name:	as user space wrote it
+ *
+ * Context: ksplice_mutex held.
+ *
+ * Return: 0; -EINVAL for a name that no module has, or that of the update's own
+ * module, which could never be unloaded then; -ENOSPC.
+ */
+int ksplice_may_pin(const struct ksplice_entry *entry, const char *name)
+{
+	const struct ksplice_pin *pin;
+	u32 pins = 0;
+
+	/* A longer one would be cut, and stand for another module. */
+	if (!name[0] || strlen(name) >= MODULE_NAME_LEN)
+		return -EINVAL;
+	if (entry->update && !strcmp(entry->update->owner->name, name))
+		return -EINVAL;
+	list_for_each_entry(pin, &entry->pins, list)
+		pins++;
+	return pins < KSPLICE_PINS_MAX ? 0 : -ENOSPC;
 }
 
 /**
@@ -48,13 +94,17 @@ struct ksplice_entry *ksplice_find(const char *id)
  *
  * Context: ksplice_mutex held.
  *
- * Return: 0, -ENOENT (cause target_not_loaded), or -ENOMEM.
+ * Return: 0, -ENOENT (cause target_not_loaded), see ksplice_may_pin(), or -ENOMEM.
  */
 int ksplice_pin(struct ksplice_entry *entry, const char *name)
 {
 	struct ksplice_pin *pin;
 	struct module *module;
+	int ret;
 
+	ret = ksplice_may_pin(entry, name);
+	if (ret)
+		return ret;
 	list_for_each_entry(pin, &entry->pins, list) {
 		if (!strcmp(pin->name, name))
 			return 0;
@@ -194,6 +244,9 @@ int ksplice_register(const struct ksplice_update *update)
 	struct ksplice_entry *entry;
 	int ret;
 
+	ret = ksplice_check_bounds(update);
+	if (ret)
+		return ret;
 	mutex_lock(&ksplice_mutex);
 	entry = ksplice_find(update->id);
 	if (!entry)

@@ -5,7 +5,8 @@
  * The tables come from a module that was linked on this machine from what
  * matching found, and loading a module needs all privileges already.  This is
  * not a defence against an attacker: it turns a bug of the tools, or a module
- * that was kept from another boot, into a refusal.
+ * that was kept from another boot, into a refusal.  That the tables can be read
+ * at all was found out before (bounds.c).
  */
 #define pr_fmt(fmt) "ksplice: " fmt
 
@@ -16,17 +17,21 @@
 #include "core.h"
 
 /* Text of the running kernel that can be replaced: built in, or of a module
- * that this entry has pinned.
+ * that this entry has pinned.  Both ends in the same one: what lies between two
+ * modules may not be mapped.
  */
-static bool ksplice_replaceable(struct ksplice_entry *entry, unsigned long addr)
+static bool ksplice_replaceable(struct ksplice_entry *entry, unsigned long first,
+				unsigned long last)
 {
 	struct ksplice_pin *pin;
 
-	if (core_kernel_text(addr))
-		return true;
+	if (core_kernel_text(first))
+		return core_kernel_text(last);
 	list_for_each_entry(pin, &entry->pins, list) {
-		if (pin->module && within_module_core(addr, pin->module))
-			return true;
+		/* One that is gone has left its memory to others. */
+		if (pin->module && !READ_ONCE(pin->gone) &&
+		    ksplice_within_text(pin->module, first))
+			return ksplice_within_text(pin->module, last);
 	}
 	return false;
 }
@@ -66,8 +71,8 @@ static const char *ksplice_check_site(const struct ksplice_update *update,
 		if (first->mask[function->site_offset + i] != 0xff)
 			return "the kernel rewrites bytes of the jump's site";
 	}
-	if (!within_module_core(function->new_addr, update->owner))
-		return "the replacement lies outside the update module";
+	if (!ksplice_within_text(update->owner, function->new_addr))
+		return "the replacement lies outside the update module's code";
 	return NULL;
 }
 
@@ -78,7 +83,7 @@ static const char *ksplice_check_range(struct ksplice_entry *entry,
 
 	if (!range->size || last < range->start)
 		return "empty range";
-	if (!ksplice_replaceable(entry, range->start) || !ksplice_replaceable(entry, last))
+	if (!ksplice_replaceable(entry, range->start, last))
 		return "not text of the kernel or of a pinned module";
 	/* What may not take an INT3: entry code, noinstr, the blacklist. */
 	if (within_kprobe_blacklist(range->start))
@@ -152,11 +157,8 @@ int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *u
 	const char *why;
 	u32 i;
 
-	if (update->interface != KSPLICE_INTERFACE ||
-	    (!update->nr_functions && !update->nr_hooks)) {
-		pr_err("%s: interface %u with %u functions and %u hooks, expected interface %u\n",
-		       entry->id, update->interface, update->nr_functions, update->nr_hooks,
-		       KSPLICE_INTERFACE);
+	if (!update->nr_functions && !update->nr_hooks) {
+		pr_err("%s: an update without functions and hooks\n", entry->id);
 		return -EINVAL;
 	}
 	for (i = 0; i < update->nr_hooks; i++) {

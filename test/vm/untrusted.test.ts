@@ -1,0 +1,239 @@
+/**
+ * What the core is given by somebody who means no good, or by a program that has gone wrong; and what an update's
+ * signature lets pass. On an unmodified kernel, one guest for all.
+ */
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readUpdate } from '../../src/update/read-update.ts';
+import { signUpdate } from '../../src/update/sign-update.ts';
+import { generateKeys, parsePrivateKey, publicHalf } from '../../src/update/signing-keys.ts';
+import { writeUpdate } from '../../src/update/write-update.ts';
+import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
+import { UPDATE_ID, updateFile } from '../support/live/update-file.ts';
+import { compileGuest } from '../support/vm/guest-program.ts';
+import { testCacheDir } from '../support/vm/test-kernel.ts';
+import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
+import type { Vm } from '../support/vm/vm.ts';
+
+const USER = 1000;
+const SEED = 20_261_127;
+const release = generateKeys();
+const stranger = generateKeys();
+
+/** Taint of a WARN or an oops (Documentation/admin-guide/tainted-kernels.rst): it stays when the log is full. */
+const TAINT_OF_TROUBLE = (1 << 9) | (1 << 7);
+
+let vm: Vm;
+
+function signed(bytes: Uint8Array, serial: number, key = release.private): Promise<Uint8Array> {
+  return signUpdate(bytes, 'update', parsePrivateKey(key, 'key'), serial).then((made) => made.bytes);
+}
+
+/** With a serial that was not signed. */
+function forged(bytes: Uint8Array): Uint8Array {
+  const text = Buffer.from(bytes).toString('latin1');
+  return Buffer.from(text.replace('\nserial 5\n', '\nserial 9\n'), 'latin1');
+}
+
+beforeAll(async () => {
+  const file = await updateFile();
+  const good = await readFile(file);
+  const other = await writeUpdate({ ...readUpdate(good, file), description: 'something else' });
+  const five = await signed(good, 5);
+  const updates = {
+    five,
+    four: await signed(good, 4),
+    'other-six': await signed(other, 6),
+    strange: await signed(good, 9, stranger.private),
+    forged: forged(five),
+    // The signature of one behind the members of another.
+    moved: Buffer.concat([other.subarray(0, -1024), five.subarray(good.length - 1024)]),
+  };
+  vm = await bootLiveGuest([
+    ...Object.entries(updates).map(([name, contents]) => ({ path: `/root/${name}.ksplice`, contents })),
+    { path: '/root/release.pem', contents: Buffer.from(release.public) },
+    { path: '/root/stranger.pem', contents: Buffer.from(stranger.public) },
+    { path: '/bin/core_garbage', from: await compileGuest('core_garbage', testCacheDir()), mode: 0o755 },
+    await testModuleFile('bad_tables'),
+  ]);
+});
+
+afterAll(async () => {
+  await vm?.close();
+});
+
+async function expectNoTrouble(): Promise<void> {
+  const { stdout } = await vm.run('cat /proc/sys/kernel/tainted');
+  expect(Number(stdout) & TAINT_OF_TROUBLE).toBe(0);
+  expect((await look(vm)).trouble).toEqual([]);
+}
+
+/** By apply; check says the same, which is tried once. */
+async function refused(path: string, code: string, exitCode = 2, command = 'apply'): Promise<void> {
+  const before = await look(vm);
+  const outcome = await guestKsplice(vm, `${command} ${path}`);
+  expect([path, outcome.json]).toMatchObject([path, { code, hint: expect.any(String) }]);
+  expect(outcome.exitCode).toBe(exitCode);
+  expect(await look(vm)).toEqual(before);
+}
+
+async function undone(): Promise<void> {
+  expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
+  expect(await look(vm)).toEqual(untouched);
+}
+
+const setPolicy = (mode: string): Promise<unknown> =>
+  vm.run(`mkdir -p /etc/ksplice; echo 'signatures = ${mode}' >/etc/ksplice/policy`);
+
+describe('signatures', () => {
+  it('a machine where nothing was set up does not look at them', async () => {
+    const { exitCode, json } = await guestKsplice(vm, 'check /root/forged.ksplice');
+    expect(json).toMatchObject({ signature: { standing: 'not_checked', serial: 9 } });
+    expect(exitCode).toBe(0);
+  });
+
+  it('of another file make a file malformed, whatever the policy: 65', async () => {
+    await refused('/root/moved.ksplice', 'malformed_update', 65);
+  });
+
+  it('required, nothing passes but what a trusted key has signed', async () => {
+    await setPolicy('require');
+    await refused('/root/five.ksplice', 'unknown_key');
+    expect(await guestKsplice(vm, 'key trust /root/release.pem')).toMatchObject({
+      exitCode: 0,
+      json: { name: 'release', policy: 'require' },
+    });
+    await refused(UPDATE, 'not_signed');
+    await refused(UPDATE, 'not_signed', 2, 'check');
+    await refused('/root/strange.ksplice', 'unknown_key');
+    await refused('/root/forged.ksplice', 'bad_signature');
+    // Of two, none.
+    await refused(`/root/five.ksplice ${UPDATE}`, 'not_signed');
+  });
+
+  it('trusted, it is applied; everybody is told who signed it', async () => {
+    const who = { standing: 'trusted', signer: 'release', serial: 5 };
+    expect(await guestKsplice(vm, 'check /root/five.ksplice')).toMatchObject({ json: { signature: who } });
+    const applied = await vm.run('ksplice apply /root/five.ksplice');
+    expect(applied.stdout).toContain(', signed by release, ');
+    expect(await look(vm)).toEqual(updated);
+    expect(await guestKsplice(vm, 'view')).toMatchObject({ json: { updates: [{ signature: who }] } });
+    const key = publicHalf(parsePrivateKey(release.private, 'key')).id.slice(0, 16);
+    expect((await vm.run(`ksplice view ${UPDATE_ID}`)).stdout).toContain(`release, key ${key}, serial 5`);
+    await undone();
+  });
+
+  it('an update that is older than what was applied is refused, and one that is not signed, by `warn` too', async () => {
+    await refused('/root/four.ksplice', 'older_update');
+    await setPolicy('warn');
+    await refused('/root/four.ksplice', 'older_update');
+    await refused(UPDATE, 'not_signed');
+    await refused('/root/strange.ksplice', 'unknown_key');
+    expect(await guestKsplice(vm, 'apply /root/other-six.ksplice')).toMatchObject({ exitCode: 0 });
+    await undone();
+    await refused('/root/five.ksplice', 'older_update');
+  });
+
+  it('warned of, an update that is not signed is applied where none was', async () => {
+    await vm.run('rm /var/lib/ksplice/signed.json');
+    const { exitCode, stderr } = await vm.run(`ksplice apply ${UPDATE}`);
+    expect([exitCode, stderr]).toEqual([
+      0,
+      expect.stringContaining(`warning: ${UPDATE_ID}: it is not signed`),
+    ]);
+    expect((await vm.run(`ksplice view ${UPDATE_ID}`)).stdout).toMatch(/signed by +none/);
+    await undone();
+  });
+
+  it('of a revoked key are refused', async () => {
+    expect(await guestKsplice(vm, 'key revoke release')).toMatchObject({ exitCode: 0 });
+    await refused('/root/five.ksplice', 'revoked_key');
+    expect(await guestKsplice(vm, 'key trust /root/release.pem')).toMatchObject({ exitCode: 2 });
+  });
+
+  it('are not judged by files that others can write, or a policy that is not understood', async () => {
+    await vm.run('chmod 666 /etc/ksplice/policy');
+    await refused(UPDATE, 'unsafe_file');
+    await vm.run('chmod 644 /etc/ksplice/policy; chown 1000 /etc/ksplice/keys.d');
+    await refused(UPDATE, 'unsafe_file');
+    await vm.run('chown 0 /etc/ksplice/keys.d; echo signatures = maybe >/etc/ksplice/policy');
+    await refused(UPDATE, 'malformed_policy', 65);
+    await vm.run('rm -r /etc/ksplice');
+  });
+});
+
+describe('an unprivileged user', () => {
+  it('reads and writes nothing but the number of the interface', async () => {
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    const places = '/sys/kernel/ksplice /run/ksplice /var/lib/ksplice';
+    // By trying, since modes are not all there is.
+    const each = `for f in $(cat /tmp/files); do
+      (exec <"$f") 2>/dev/null && echo "reads $f"; (exec >>"$f") 2>/dev/null && echo "writes $f"; done; true`;
+    await vm.run(`find ${places} -type f >/tmp/files; chmod 644 /tmp/files`);
+    const files = (await vm.run('cat /tmp/files')).stdout;
+    for (const name of ['control', 'interface', 'stage', 'journal', 'manifest.json', 'lock']) {
+      expect(files).toContain(`/${name}\n`);
+    }
+    const { stdout } = await vm.run(each, { uid: USER });
+    expect(stdout).toBe('reads /sys/kernel/ksplice/interface\n');
+    expect((await vm.run(`ls /run/ksplice /var/lib/ksplice 2>&1`, { uid: USER })).stdout).toMatch(
+      /\/run\/ksplice: Permission denied\n.*\/var\/lib\/ksplice: Permission denied/,
+    );
+    const garbage = await vm.run(`core_garbage ${SEED} 500 2 ${UPDATE_ID}`, { uid: USER });
+    expect(garbage.stdout).toMatch(/^accepted 0 [^:]*EACCES/);
+    expect(await look(vm)).toEqual(updated);
+  });
+});
+
+/** Shell text for the address of a function of the core. */
+function addressOf(name: string): string {
+  return `0x$(grep ' ${name}.*\\[ksplice\\]' /proc/kallsyms | cut -d' ' -f1)`;
+}
+
+describe('the core', () => {
+  it('takes 20,000 writes of garbage by 1 and by 4 threads, and is what it was', async () => {
+    for (const [seed, threads] of [
+      [SEED, 1],
+      [SEED + 1, 4],
+    ] as const) {
+      const { stdout, exitCode } = await vm.run(`core_garbage ${seed} 10000 ${threads} ${UPDATE_ID}`, {
+        timeoutMs: 120_000,
+      });
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(/^accepted [1-9]\d\d.* EINVAL \d{4}/);
+      // What was created is forgotten; the update is applied or reversed.
+      expect((await look(vm)).entries).toEqual([expect.stringMatching(`^${UPDATE_ID} (applied|reversed)$`)]);
+      await expectNoTrouble();
+    }
+    await vm.run(`echo applied >/sys/kernel/ksplice/${UPDATE_ID}/stage; true`);
+    expect(await look(vm)).toEqual(updated);
+    // No reference was lost: the core goes with the last update.
+    await undone();
+  });
+
+  it('refuses tables that are wrong in any field, and does not follow where they lead', async () => {
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    await vm.run('echo create victim >/sys/kernel/ksplice/control; dmesg -n 1');
+    const entries = `register_at=${addressOf('ksplice_register')} unregister_at=${addressOf('ksplice_unregister')}`;
+    const load = `/sbin/insmod ${testModulePath('bad_tables')} id=victim seed=${SEED} rounds=0 ${entries}`;
+    const { exitCode, stderr } = await vm.run(load);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    const log = await vm.kernelLog();
+    const answers = [...log.matchAll(/bad_tables: (\w+) (-?\d+)$/gm)].map(([, name, errno]) => [name, errno]);
+    expect(answers.length).toBeGreaterThan(60);
+    expect(answers.filter(([, errno]) => errno !== '-22')).toEqual([]);
+    await expectNoTrouble();
+
+    await vm.run('/sbin/rmmod bad_tables');
+    const random = await vm.run(load.replace('rounds=0', 'rounds=20000'), { timeoutMs: 120_000 });
+    expect([random.exitCode, random.stderr]).toEqual([0, '']);
+    const [, accepted] =
+      /bad_tables: 20000 random ones, (\d+) accepted, the sound one 0$/m.exec(await vm.kernelLog()) ?? [];
+    // Some fields may hold anything, as where the entry of the first function lies in its range.
+    expect(Number(accepted)).toBeGreaterThan(0);
+    expect(Number(accepted)).toBeLessThan(10_000);
+    await expectNoTrouble();
+    await vm.run('/sbin/rmmod bad_tables; echo forget victim >/sys/kernel/ksplice/control; dmesg -n 7');
+    await undone();
+  });
+});
