@@ -17,10 +17,13 @@ import { run } from '../src/process/run.ts';
 import { buildBundle } from '../test/support/bundle.ts';
 import { compileGuest } from '../test/support/vm/guest-program.ts';
 import { Vm, type VmOptions } from '../test/support/vm/vm.ts';
+import { buildEmptyStop } from './bench-module.ts';
+import { benchCallCost } from './call-cost.ts';
+import { type CountedUpdate, countedUpdate } from './counted-updates.ts';
 import { benchCreate } from './create.ts';
-import { buildEmptyStop } from './empty-stop.ts';
 import { parseOptions, USAGE } from './options.ts';
 import { spreadOf, spreadText } from './statistics.ts';
+import { benchStopTable, benchStopWork, FUNCTIONS, type StopBenchOptions } from './stop-table.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RELEASE = '6.1.0-47-cloud-amd64';
@@ -150,6 +153,30 @@ async function benchGuest(cache: string): Promise<void> {
   }
 }
 
+/** Updates of 1 to 1,000 functions, which are made once: an hour on an idle machine with an empty cache. */
+async function stopOptions(cache: string): Promise<StopBenchOptions> {
+  const kernel = await debianSources(RELEASE, { cacheDir: cache });
+  const updates: CountedUpdate[] = [];
+  for (const count of FUNCTIONS) {
+    updates.push(
+      await countedUpdate(count, {
+        source: kernel.source,
+        kernel: ['--kernel', RELEASE],
+        cacheDir: cache,
+        onProgress: (line) => process.stderr.write(`bench: ${line}\n`),
+      }),
+    );
+  }
+  return {
+    image: kernel.image,
+    cacheDir: cache,
+    bundle: await buildBundle(cache),
+    updates,
+    emptyStop: await buildEmptyStop(await prepareDebianTree(kernel, { cacheDir: cache }), kernel.headers),
+    print,
+  };
+}
+
 async function main(): Promise<number> {
   try {
     const options = parseOptions(process.argv.slice(2));
@@ -173,6 +200,17 @@ async function main(): Promise<number> {
       });
     }
     if (options.guest) await benchGuest(cacheHome);
+    if (options.stop || options.work) {
+      const stop = await stopOptions(cacheHome);
+      if (options.stop) await benchStopTable(stop);
+      if (options.work) await benchStopWork(stop);
+    }
+    if (options.call) {
+      const kernel = await debianSources(RELEASE, { cacheDir: cacheHome });
+      const tree = await prepareDebianTree(kernel, { cacheDir: cacheHome });
+      const bundle = await buildBundle(cacheHome);
+      await benchCallCost({ kernel, tree, cacheDir: cacheHome, bundle, print });
+    }
     return 0;
   } catch (error) {
     return reportError('bench', error);

@@ -10,6 +10,9 @@ export const USAGE = `usage: npm run bench -- [PART]... [--again]
   hundred  100 units, one create for all
   create   these four
   guest    apply, undo and the stop of all CPUs, in a guest
+  stop     the stop of all CPUs by number of functions and of threads, as a table
+  work     what is done inside it, in instructions of the guest
+  call     a call of a replaced function beside livepatch's, in instructions
 
 All of it unless told. What create was measured to take with the same program is not measured again, but for --again.
 `;
@@ -17,6 +20,9 @@ All of it unless told. What create was measured to take with the same program is
 export interface BenchOptions {
   readonly create: readonly CreatePart[];
   readonly guest: boolean;
+  readonly stop: boolean;
+  readonly work: boolean;
+  readonly call: boolean;
   readonly again: boolean;
 }
 
@@ -24,7 +30,7 @@ export interface BenchOptions {
 export function parseOptions(argv: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = readArguments(argv);
   if (values.help === true) return undefined;
-  const known: readonly string[] = [...CREATE_PARTS, 'create', 'guest'];
+  const known: readonly string[] = [...CREATE_PARTS, 'create', 'guest', 'stop', 'work', 'call'];
   const unknown = positionals.find((one) => !known.includes(one));
   if (unknown !== undefined) {
     throw new UsageError('usage', `${unknown}: no such part`, { hint: `there are ${known.join(', ')}` });
@@ -33,6 +39,9 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
   return {
     create: CREATE_PARTS.filter((part) => isWanted('create') || isWanted(part)),
     guest: isWanted('guest'),
+    stop: isWanted('stop'),
+    work: isWanted('work'),
+    call: isWanted('call'),
     again: values.again ?? false,
   };
 }

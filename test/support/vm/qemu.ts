@@ -29,6 +29,8 @@ export interface QemuOptions {
   readonly cpus: number;
   readonly memoryMb: number;
   readonly monitor: boolean;
+  /** One nanosecond of the guest's clock for each instruction that it executes: then times are counts of instructions. */
+  readonly countInstructions: boolean;
   /** Removed by the watchdog when this process ends without closing. */
   readonly temporaryFolder: string;
 }
@@ -59,7 +61,10 @@ function qemuArguments(options: QemuOptions): string[] {
   const shared = `share=on,size=${options.sharedSize},mem-path=${options.shared}`;
   return [
     ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-    ['-machine', 'pc', '-cpu', 'max', '-accel', 'tcg,thread=multi'],
+    ['-machine', 'pc', '-cpu', 'max'],
+    options.countInstructions
+      ? ['-accel', 'tcg,thread=single', '-icount', 'shift=0']
+      : ['-accel', 'tcg,thread=multi'],
     ['-smp', String(options.cpus), '-m', String(options.memoryMb)],
     ['-kernel', options.image, '-initrd', options.initramfs, '-append', options.commandLine],
     ['-chardev', 'socket,id=console,fd=3', '-serial', 'chardev:console'],

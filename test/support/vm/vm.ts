@@ -41,6 +41,8 @@ export interface VmOptions {
   readonly bootTimeoutMs?: number;
   /** Give `monitor()` something to speak to. */
   readonly monitor?: boolean;
+  /** One nanosecond of the guest's clock for each instruction; slower, and of one CPU at a time. */
+  readonly countInstructions?: boolean;
 }
 
 export interface VmRunOptions {
@@ -158,6 +160,7 @@ export class Vm {
         cpus: options.cpus ?? 2,
         memoryMb: options.memoryMb ?? 2048,
         monitor: options.monitor ?? false,
+        countInstructions: options.countInstructions ?? false,
         shared: shared.path,
         sharedSize: shared.size,
         temporaryFolder: folder,

@@ -1,0 +1,65 @@
+/** One guest that is tortured: booted with the load and the program of the cycles, judged at the end. */
+import * as v from 'valibot';
+import { judgeLog } from '../../test/support/case/kernel-log.ts';
+import type { GuestFile } from '../../test/support/vm/initramfs.ts';
+import { Vm } from '../../test/support/vm/vm.ts';
+import { type TortureOrder, tortureRunSchema } from './cycle-outcome.ts';
+import { guestBundle, HOME, PATIENT_LOG } from './guest-bundle.ts';
+import { leaks } from './leaks.ts';
+import { Load, type LoadOptions } from './load.ts';
+import { loadFiles } from './load-files.ts';
+import { judge, type TortureVerdict } from './report.ts';
+
+export interface TortureGuestOptions {
+  /** The kernel, a bzImage, and an update for it whose ID is `torture`. */
+  readonly image: string;
+  readonly update: string;
+  readonly cacheDir: string;
+  readonly cpus: number;
+  readonly order: Omit<TortureOrder, 'update'>;
+  readonly load: LoadOptions;
+  readonly onProgress?: (line: string) => void;
+  /** Gets everything that the console prints. */
+  readonly transcript?: string;
+}
+
+const UPDATE = `${HOME}/torture.ksplice`;
+const RESULT = '/run/torture.json';
+/** 10,000 threads have 300 MB of kernel memory; on the debugging kernel much more. */
+const MEMORY_MB = 4096;
+const BOOT_TIMEOUT_MS = 1_800_000;
+/** Throws LostVmError when the guest dies, and an error with what the program had to say if it failed by itself. */
+export async function tortureGuest(options: TortureGuestOptions): Promise<TortureVerdict> {
+  const { image, update, cacheDir, cpus, load, onProgress = () => undefined } = options;
+  const order: TortureOrder = { ...options.order, update: UPDATE };
+  const files: readonly GuestFile[] = [
+    ...(await guestBundle('guest-main')),
+    ...(await loadFiles(cacheDir)),
+    { path: UPDATE, from: update },
+    { path: `${HOME}/order.json`, contents: JSON.stringify(order) },
+  ];
+  await using vm = await Vm.boot({
+    image,
+    cacheDir,
+    files,
+    cpus,
+    append: PATIENT_LOG,
+    memoryMb: MEMORY_MB,
+    bootTimeoutMs: BOOT_TIMEOUT_MS,
+    ...(options.transcript === undefined ? {} : { transcript: options.transcript }),
+  });
+  onProgress(`${cpus} CPUs, up; the load begins`);
+  const running = await Load.start(vm, load);
+  onProgress('the load is there');
+  const { exitCode, stderr } = await vm.run(`node ${HOME}/guest-main.cjs ${HOME}/order.json ${RESULT}`, {
+    timeoutMs: (order.minutes + 30) * 60_000,
+    onOutput: (bytes, stream) => {
+      if (stream === 'stdout') onProgress(Buffer.from(bytes).toString('utf8').trimEnd());
+    },
+  });
+  if (exitCode !== 0) throw new Error(`guest: the cycles failed, exit status ${exitCode}: ${stderr}`);
+  const run = v.parse(tortureRunSchema, JSON.parse((await vm.get(RESULT)).toString('utf8')));
+  const lost = await running.stop();
+  const { trouble } = judgeLog(await vm.kernelLog(), []);
+  return judge(run, lost, [...trouble, ...(await leaks(vm))], order.cycles);
+}

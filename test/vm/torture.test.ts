@@ -1,0 +1,27 @@
+/**
+ * A short torture run: an update of functions that everything calls, loaded, applied, undone and unloaded by one process while
+ * the guest is busy. The long one is `npm run torture`.
+ */
+import { expect, it } from 'vitest';
+import { hotUpdate } from '../../scripts/torture/hot-update.ts';
+import { tortureGuest } from '../../scripts/torture/torture-guest.ts';
+import { TEST_RELEASE, testCacheDir, testImage } from '../support/vm/test-kernel.ts';
+
+it('ten cycles under load lose nothing and leave nothing', async () => {
+  const cacheDir = testCacheDir();
+  const update = await hotUpdate({
+    kernel: ['--kernel', TEST_RELEASE],
+    cacheDir,
+    files: ['kernel/sys.c', 'fs/file.c', 'net/ipv4/tcp_output.c'],
+  });
+  const verdict = await tortureGuest({
+    image: await testImage(),
+    update,
+    cacheDir,
+    cpus: 2,
+    order: { seed: 1, cycles: 10, minutes: 4, samples: 3 },
+    load: { threads: 500, stressors: ['fork', 'pipe', 'hdd'] },
+  });
+  expect(verdict.lines.filter((line) => line.startsWith('FAILED'))).toEqual([]);
+  expect(verdict.ok).toBe(true);
+});
