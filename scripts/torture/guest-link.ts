@@ -17,7 +17,13 @@ async function link(what: string, file: string): Promise<Uint8Array> {
   const { update, objects } = prepared;
   if (what === 'core') return bindCore(update.core, updates.kernel).bytes;
   const core = await ensureCore(update, updates.kernel);
-  const context = { signal: new AbortController().signal, debug: false, onStep: () => undefined };
+  const context = {
+    signal: new AbortController().signal,
+    debug: false,
+    onDebug: () => undefined,
+    partial: false,
+    onStep: () => undefined,
+  };
   const matches = await matchUpdate(objects, updates.kernel, context);
   return linkMatched(update, objects, matches, updates.kernel, (name) => core.get(name)).bytes;
 }

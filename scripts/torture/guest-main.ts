@@ -37,7 +37,13 @@ const UNDO_TRIES = 20;
 /** hot.patch: getpriority() of this process, which does not exist, answers only in the new code. */
 const PROBED_PID = 2_000_000_000;
 
-const context: LiveContext = { signal: new AbortController().signal, debug: false, onStep: () => undefined };
+const context: LiveContext = {
+  signal: new AbortController().signal,
+  debug: false,
+  onDebug: () => undefined,
+  partial: false,
+  onStep: () => undefined,
+};
 
 /** What must not happen. Ends the run. */
 class Failure extends Error {}

@@ -6,7 +6,7 @@
  * three compilations a unit. `pre plain` is what the distributor compiled, for matching with the running
  * kernel; `pre` and `post` have each function and object in its own section, for differencing.
  */
-import { mkdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   FormatError,
@@ -18,25 +18,24 @@ import {
 import { withNotes } from '../diagnostics/with-notes.ts';
 import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
+import { findAffectedUnits } from './affected-units.ts';
 import { addAuthorHeaders } from './author-headers.ts';
-import { type CompileCommand, detoursOf } from './compile-command.ts';
+import { type CompileCommand, detoursOf, emptyCommand } from './compile-command.ts';
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { type ExportCrcChange, exportCrcChanges, readKernelCrcs } from './export-crcs.ts';
-import { includersOf, readInclusions } from './included-sources.ts';
 import { findIncludingUnits } from './including-units.ts';
 import { type ChangedFile, numberLines } from './line-numbers.ts';
-import { locateUnits, type UnitPlace } from './locate-units.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
 import { targetsOf } from './module-targets.ts';
 import { writeNewFiles } from './new-file.ts';
+import { askAboutNewUnits, readNewSources } from './new-units.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
 import { checkLevel, makeLevels, type PatchedTrees } from './source-levels.ts';
 import { refuseOddPath } from './source-tree.ts';
-import { classifyFiles, type Refusal, refusedInclusion } from './touched-files.ts';
+import { classifyFiles, type Refusal, type TouchedFiles } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
-import { findElsewhere } from './units-elsewhere.ts';
 
 export interface BuildUnitsOptions {
   readonly tree: PreparedTree;
@@ -105,6 +104,8 @@ export interface AffectedUnit {
   readonly source: string;
   readonly command: CompileCommand;
   readonly patched: readonly string[];
+  /** The patch brings it: there is nothing of it before. */
+  readonly isNew?: boolean;
 }
 
 /**
@@ -125,30 +126,42 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   await writeNewFiles(below.flat(), mirror);
 
   // Find the units that the patched files are part of.
+  const fresh = await readNewSources(tree.source, mirror, touched, patches);
   const found = await findAffectedUnits(options, touched.sources);
-  const known = [...touched.refusals, ...found.refusals];
+  const known = [
+    ...touched.refusals,
+    ...fresh.refusals,
+    ...found.refusals,
+    ...ofUpdatesBelow(touched, earlier),
+  ];
 
   // Those that include what changes: headers, files that are new or gone.
   const ours = await addAuthorHeaders(mirror, applied.paths, options.authorHeaders);
   const patched = [...new Set([...applied.paths, ...earlier.added, ...touched.added, ...ours])];
   const { removed } = earlier;
+  const others = withoutFiles(touched, fresh.sources);
   const included =
-    touched.included.length === 0
-      ? { units: [], refusals: [], notes: [], directories: [] }
-      : await findIncludingUnits(options, touched, { mirror, patched, removed, known, units: found.units });
-  const notes = [...tree.notes, ...touched.notes, ...applied.notes, ...found.notes, ...included.notes];
+    others.included.length === 0
+      ? { units: [], refusals: [], notes: [] }
+      : await findIncludingUnits(options, others, { mirror, patched, removed, known, units: found.units });
   throwRefusals([...known, ...included.refusals]);
-  const affected = mergeUnits(found.units, included.units);
+  const listed = mergeUnits(found.units, included.units);
+  const directories = detoursOf(listed, tree.source);
+  if (others.included.length === 0) {
+    await completeMirror(mirror, tree.source, patched, { removed, directories });
+  }
+
+  // Units that the patch brings.
+  const brought = await askAboutNewUnits(tree, mirror, fresh.sources, options);
+  throwRefusals(brought.refusals);
+  const affected = mergeUnits(listed, brought.units);
+  const notes = [tree, touched, applied, found, included, brought].flatMap((each) => each.notes);
   if (affected.length === 0) {
     const message = withNotes('the patch touches no code of this kernel', notes);
     throw new NoChangeError('no_change', message, { details: { notes } });
   }
 
   // Compile them, before and after.
-  const directories = detoursOf(affected, tree.source);
-  if (touched.included.length === 0) {
-    await completeMirror(mirror, tree.source, patched, { removed, directories });
-  }
   const directory = await makeDirectory(options.workDir, 'numbered');
   const numbered = await numberLines(tree.source, mirror, directory, applied.paths);
   const levels = await makeLevels({
@@ -161,6 +174,19 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
   const post = { mirror, numbered: numbered.root, below: levels.at(-1)?.below ?? [] };
   const units = await compileUnits(options, affected, { levels, post });
   return { units, changed: numbered.changed, notes, compiler: tree.compiler };
+}
+
+/** What is left of the files when some of those that appear are taken away. */
+function withoutFiles(touched: TouchedFiles, files: readonly string[]): TouchedFiles {
+  const isLeft = (file: string): boolean => !files.includes(file);
+  return { ...touched, included: touched.included.filter(isLeft), added: touched.added.filter(isLeft) };
+}
+
+/** Sources that only an update below has brought: the tree that kbuild is asked in does not have them. */
+function ofUpdatesBelow(touched: TouchedFiles, earlier: TouchedFiles): readonly Refusal[] {
+  return touched.sources
+    .filter((file) => earlier.added.includes(file))
+    .map((file) => ({ file, message: `${file} is a file that an update below brings: not supported` }));
 }
 
 /** A unit that is affected by its own source and by a header is one unit. */
@@ -269,6 +295,8 @@ async function compileUnits(
     const isWhole = options.wholeModules === true && unit.command.module !== undefined;
     return variantsOf(trees, isWhole).map((variant) => ({ unit, variant }));
   });
+  const empty = path.join(outputs, 'empty.c');
+  await writeFile(empty, '');
   const pool: LayoutPool = new Map();
   let done = 0;
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
@@ -276,11 +304,16 @@ async function compileUnits(
     await mkdir(path.dirname(output), { recursive: true });
     const { isPlain, trees: patched, isPost } = variant;
     const kind = isPlain ? { flags: [], types: undefined } : { flags: sectionFlags, types: pool };
-    const build = { command: unit.command, side: isPost ? 'post' : 'pre', output, ...kind } as const;
+    const build = { side: isPost ? 'post' : 'pre', output, ...kind } as const;
+    const isAbsent = unit.isNew === true && !isPost;
+    const command = isAbsent ? emptyCommand(unit.command, empty) : unit.command;
     const object =
-      patched === undefined
-        ? { ...(await compileUnit(tree, { ...build, root: tree.source }, signal)), isNumbered: false }
-        : await compilePatched(tree, build, unit, patched, signal);
+      patched === undefined || isAbsent
+        ? {
+            ...(await compileUnit(tree, { ...build, command, root: tree.source }, signal)),
+            isNumbered: false,
+          }
+        : await compilePatched(tree, { ...build, command }, unit, patched, signal);
     done += 1;
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
@@ -317,48 +350,6 @@ async function compileUnits(
     const crcs = await exportCrcChanges(tree, { command, ...unit }, where);
     return { ...unit, crcs };
   });
-}
-
-async function findAffectedUnits(
-  options: BuildUnitsOptions,
-  sources: readonly string[],
-): Promise<{
-  readonly units: readonly AffectedUnit[];
-  readonly refusals: readonly Refusal[];
-  readonly notes: readonly string[];
-}> {
-  if (sources.length === 0) return { units: [], refusals: [], notes: [] };
-  const { tree, onProgress } = options;
-  const inclusions = await readInclusions(tree, onProgress);
-  const includers = new Map(sources.map((source) => [source, includersOf(source, inclusions)]));
-  const candidates = [...sources, ...[...includers.values()].flat()].filter((file) => /\.[cS]$/.test(file));
-  const beside = await locateUnits(tree, [...new Set(candidates)], options);
-  const places = await findElsewhere(tree, beside, options);
-
-  const refusals: Refusal[] = [];
-  const notes: string[] = [];
-  const patchedIn = new Map<string, string[]>();
-  for (const source of sources) {
-    const inclusion = (includers.get(source) ?? [])
-      .map((includer) => refusedInclusion(includer, source))
-      .find((reason) => reason !== undefined);
-    if (inclusion !== undefined) {
-      refusals.push({ file: source, message: `${source} ${inclusion}` });
-      continue;
-    }
-    const units = [source, ...(includers.get(source) ?? [])].filter(
-      (file) => places.get(file)?.kind === 'unit',
-    );
-    if (units.length === 0) notes.push(`${source}: ignored: not in this configuration`);
-    for (const unit of units) patchedIn.set(unit, [...(patchedIn.get(unit) ?? []), source]);
-  }
-  const units = [...patchedIn]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([source, patched]): AffectedUnit[] => {
-      const place: UnitPlace | undefined = places.get(source);
-      return place?.kind === 'unit' ? [{ source, command: place.command, patched }] : [];
-    });
-  return { units, refusals, notes };
 }
 
 /** One refusal is thrown for all: the author should see the whole list at once. */

@@ -132,6 +132,11 @@ export function genksymsCommand(
   return nonEmpty([...words, '-E', '-D__GENKSYMS__', '-o', output, input], command.object);
 }
 
+/** The command that compiles `empty`, a file without contents, as it would the unit: what is there before the unit is. */
+export function emptyCommand(command: CompileCommand, empty: string): CompileCommand {
+  return { ...command, compiler: [...command.compiler.slice(0, -1), empty] };
+}
+
 /** The compiler with all that decides what it reads, and with no output, no list of dependencies and no warnings. */
 function withoutOutput(
   command: CompileCommand,

@@ -46,10 +46,12 @@ export interface ConfigurationOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What no command of a build has. */
-const MARK = '-DKSPLICE_ASKS';
+/** A flag that no command of a build has. */
+export const MARK = '-DKSPLICE_ASKS';
 
-const answer = 'KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
+/** Expanded where the lists are known: whether the object that is made is in one of them. */
+export const ASK_UNIT =
+  'KSPLICE-UNIT $@ $(if $(filter $@,$(real-obj-y) $(real-obj-m) $(lib-y)),listed,unlisted)';
 
 /** Throws MissingError if kbuild does not get through the tree. */
 export async function readConfiguration(
@@ -63,7 +65,7 @@ export async function readConfiguration(
     tree.lockFile,
     async () => {
       options.onProgress?.('asking kbuild for all units of the configuration (once for this kernel)');
-      const answers = [`quiet_cmd_cc_o_c=${answer} END`, `quiet_cmd_as_o_S=${answer} $(modname) END`];
+      const answers = [`quiet_cmd_cc_o_c=${ASK_UNIT} END`, `quiet_cmd_as_o_S=${ASK_UNIT} $(modname) END`];
       const goals = ['-n', ...answers, 'V=0'];
       const { stdout, stderr, exitCode } = await runKbuild(
         tree,

@@ -146,7 +146,7 @@ function* refusalsByName(
     if (!file.endsWith('.c') || reached.has(file)) continue;
     yield {
       file,
-      message: `${file} is a new file that no unit includes: a new unit needs a change of the Makefile, which is not supported`,
+      message: `${file} is a new file that no unit includes, and no patched Makefile lists ${path.basename(objectOf(file))}`,
     };
   }
 }

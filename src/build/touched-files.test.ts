@@ -48,6 +48,7 @@ describe('files of a patch', () => {
       included: [],
       added: [],
       removed: [],
+      makefiles: [],
       refusals: [],
       notes: [],
     });
@@ -68,6 +69,7 @@ describe('files of a patch', () => {
       included: ['include/linux/fs.h', 'fs/new.h', 'fs/part.c'],
       added: ['fs/new.h'],
       removed: ['fs/part.c'],
+      makefiles: [],
       refusals: [],
       notes: [],
     });
@@ -115,7 +117,12 @@ describe('files of a patch', () => {
     ['arch/x86/realmode/rm/header.S', 'changed', 'runs before or outside the kernel: not supported'],
     ['arch/x86/lib/new_64.S', 'new', 'is a new file of assembly: not supported'],
     ['arch/x86/lib/memmove_64.S', 'deleted', 'is assembly, and is deleted: not supported'],
-    ['net/ipv4/Makefile', 'changed', 'is neither C nor known to be without effect: not supported'],
+    [
+      'net/ipv4/Makefile',
+      'new',
+      'appears or is deleted, and with it a whole directory of the build: not supported',
+    ],
+    ['net/ipv4/rules.mk', 'changed', 'is neither C nor known to be without effect: not supported'],
     ['fs/to.c', 'renamed', 'is renamed from another name: not supported'],
     ['drivers/fw.bin', 'binary', 'is changed as a binary file: not supported'],
     [
@@ -128,5 +135,10 @@ describe('files of a patch', () => {
     expect(classified([path, kind], ['fs/pipe.c']).refusals).toEqual([
       { file: path, message: `${path} ${reason}` },
     ]);
+  });
+
+  it('leaves changed build rules to who knows what they change', () => {
+    const { makefiles, refusals } = classified(['fs/Makefile'], ['certs/Kbuild']);
+    expect({ makefiles, refusals }).toEqual({ makefiles: ['fs/Makefile', 'certs/Kbuild'], refusals: [] });
   });
 });

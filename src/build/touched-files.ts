@@ -2,9 +2,10 @@
  * What each file that a patch names means for a running kernel, told from its path alone.
  *
  * A `.c` or `.S` file may be a unit of this configuration: kbuild decides that later. Headers, and files that appear
- * or vanish, are part of the units that include them (header-units.ts). Build
- * rules change code in ways that are not followed here, so they are refused rather than passed over: an update that leaves half of a fix out is worse than none. What never
- * reaches the kernel's code is passed over, with a note.
+ * or vanish, are part of the units that include them (header-units.ts), or units of their own where a Makefile lists
+ * them (new-units.ts). Other build rules change code in ways that are not followed, so they are refused rather than passed
+ * over: an update that leaves half of a fix out is worse than none. What never reaches the kernel's code is passed over, with
+ * a note.
  */
 import type { Patch, PatchFile } from './patch/model.ts';
 
@@ -16,6 +17,8 @@ export interface TouchedFiles {
   /** Of `included`: files that the patches bring, and files that they take away. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
+  /** Makefiles that are changed; what they change decides whether that can be followed (new-units.ts). */
+  readonly makefiles: readonly string[];
   /** Why the patch is not safe to take; empty if it is, as far as paths tell. */
   readonly refusals: readonly Refusal[];
   readonly notes: readonly string[];
@@ -91,11 +94,13 @@ export function refusedInclusion(includer: string, file: string): string | undef
 export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
   const sources = new Set<string>();
   const [included, added, removed] = [new Set<string>(), new Set<string>(), new Set<string>()];
+  const makefiles = new Set<string>();
   const refusals: Refusal[] = [];
   const notes = new Set<string>();
   for (const file of patches.flatMap((patch) => patch.files)) {
     const verdict = classify(file);
     if (verdict.kind === 'source') sources.add(file.path);
+    else if (verdict.kind === 'makefile') makefiles.add(file.path);
     else if (verdict.kind === 'included') {
       included.add(file.path);
       if (file.kind === 'new') added.add(file.path);
@@ -106,12 +111,13 @@ export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
   const both = [...added].filter((name) => removed.has(name));
   refusals.push(...both.map((file) => ({ file, message: `${file} appears and is deleted: not supported` })));
   const files = { sources: [...sources], included: [...included], added: [...added], removed: [...removed] };
-  return { ...files, refusals, notes: [...notes] };
+  return { ...files, makefiles: [...makefiles], refusals, notes: [...notes] };
 }
 
 type Verdict =
   | { readonly kind: 'source' }
   | { readonly kind: 'included' }
+  | { readonly kind: 'makefile' }
   | { readonly kind: 'ignored'; readonly reason: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -136,6 +142,11 @@ function classify(file: PatchFile): Verdict {
   if (path.endsWith('.c')) return { kind: kind === 'changed' ? 'source' : 'included' };
   if (path.endsWith('.h')) return { kind: 'included' };
   if (path.endsWith('.S')) return classifyAssembly(path, kind);
+  if (/(?:^|\/)(?:Makefile|Kbuild)$/.test(path)) {
+    return kind === 'changed'
+      ? { kind: 'makefile' }
+      : refused('appears or is deleted, and with it a whole directory of the build: not supported');
+  }
   return refused('is neither C nor known to be without effect: not supported');
 }
 
