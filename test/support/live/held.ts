@@ -46,9 +46,19 @@ export class HeldGuest {
     // The core comes, and stays, with an update that is applied.
     const applied = await guestKsplice(vm, `apply ${UPDATE}`);
     expect(applied.exitCode, JSON.stringify(applied)).toBe(0);
-    await guest.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
-      echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
+    await guest.load();
     return guest;
+  }
+
+  /** Loads held.ko and its update, which then can be applied. */
+  async load(): Promise<void> {
+    await this.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
+      echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
+  }
+
+  /** Loads the update anew, with other parameters. */
+  async reload(parameters: string): Promise<void> {
+    await this.script(`rmmod held_update && insmod ${testModulePath('held_update')} ${parameters}`);
   }
 
   /** Runs a script that must succeed, as a whole. */
