@@ -98,7 +98,7 @@ describe('a kernel that has two CPUs', () => {
   });
 
   it('rewrites a jump label where an update would put its jump: refused, and the key can be turned', async () => {
-    await guest.script(`rmmod held_update && insmod ${testModulePath('held_update')} only=held_branch`);
+    await guest.reload('only=held_branch');
     const { cause, log } = await guest.tryOnce('applied');
     expect(cause).toBe('code_busy');
     expect(log).toMatch(/held: a jump label owns bytes at held_branch\+0x5/);
@@ -122,12 +122,12 @@ describe('a kernel that booted with one CPU', () => {
   it('puts `lock` in place with the second one: bytes that were saved before must not be written back', async () => {
     const guest = await HeldGuest.boot({ append: 'maxcpus=1' });
     try {
-      await guest.script(`rmmod held_update && insmod ${testModulePath('held_update')} only=held_locked`);
+      await guest.reload('only=held_locked');
       expect(await guest.script('cat /proc/held')).toContain('lock 3e');
       const { cause, log } = await guest.tryOnce('applied');
       expect(cause).toBe('code_busy');
       expect(log).toMatch(/held: a lock prefix owns bytes at held_locked\+0x5/);
-      await guest.script(`rmmod held_update && insmod ${testModulePath('held_update')}`);
+      await guest.reload('');
       await guest.change('applied');
       await guest.script('echo 1 >/sys/devices/system/cpu/cpu1/online');
       // What a photograph from before would take away again.

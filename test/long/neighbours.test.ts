@@ -12,7 +12,6 @@ import { judgeLog } from '../support/case/kernel-log.ts';
 import { HELD, HeldGuest } from '../support/live/held.ts';
 import { guestKsplice, UPDATE } from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID } from '../support/live/update-file.ts';
-import { testModulePath } from '../support/vm/test-module.ts';
 
 const TRACING = '/sys/kernel/tracing';
 const CPU1 = '/sys/devices/system/cpu/cpu1/online';
@@ -169,16 +168,11 @@ describe('while CPUs come and go all the time', () => {
 });
 
 describe('hooks that sleep', () => {
-  /** The update again, with hooks. */
-  async function reload(options: string): Promise<void> {
-    await guest.script(`rmmod held_update && insmod ${testModulePath('held_update')} ${options}`);
-  }
-
   const calls = async (): Promise<string> =>
     await guest.script('cat /sys/module/held_update/parameters/calls');
 
   it('of a program that is killed meanwhile: the switch is made or not, and the hooks told which', async () => {
-    await reload('hooks=1');
+    await guest.reload('hooks=1');
     await guest.script(`echo applied >${HELD}/stage & echo $! >/run/writer
       until [ "$(cat /sys/module/held_update/parameters/inside)" = 1 ]; do usleep 50000; done
       kill -KILL $(cat /run/writer); wait`);
@@ -192,7 +186,7 @@ describe('hooks that sleep', () => {
   });
 
   it('of a resident update are called each time it is switched on and off', async () => {
-    await reload('hooks=1 resident=1 go=1');
+    await guest.reload('hooks=1 resident=1 go=1');
     for (const cycles of [1, 2, 3]) {
       await guest.change('applied');
       expect(await guest.versions()).toBe('new new');

@@ -11,6 +11,9 @@ import { bootLiveGuest, guestKsplice, type LiveGuestOptions, UPDATE } from './li
 /** The directory of the update in sysfs. */
 export const HELD = '/sys/kernel/ksplice/held';
 
+/** The core's word for threads that end, and have left the list of threads. */
+export const ENDING = 'exiting 0 *';
+
 export interface Attempt {
   readonly cause: string;
   /** Lines of `NAME PID FUNCTION...`. */
@@ -46,9 +49,19 @@ export class HeldGuest {
     // The core comes, and stays, with an update that is applied.
     const applied = await guestKsplice(vm, `apply ${UPDATE}`);
     expect(applied.exitCode, JSON.stringify(applied)).toBe(0);
-    await guest.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
-      echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
+    await guest.load();
     return guest;
+  }
+
+  /** Loads held.ko and its update, which then can be applied. */
+  async load(): Promise<void> {
+    await this.script(`insmod ${testModulePath('held')} && cd /sys/kernel/ksplice && echo create held >control &&
+      echo pin held held >control && insmod ${testModulePath('held_update')} && echo 1 >held/debug`);
+  }
+
+  /** Loads the update anew, with other parameters. */
+  async reload(parameters: string): Promise<void> {
+    await this.script(`rmmod held_update && insmod ${testModulePath('held_update')} ${parameters}`);
   }
 
   /** Runs a script that must succeed, as a whole. */
@@ -96,7 +109,17 @@ export class HeldGuest {
       cat ${HELD}/abort_cause; echo --; cat ${HELD}/conflicts; echo --
       dmesg | tail -n +$(($(wc -l </run/before) + 1)); true`);
     const [cause = '', conflicts = '', log = ''] = text.split(/^--$/m);
-    return { cause: cause.trim(), conflicts: conflicts.trim().split('\n'), log };
+    const lines = conflicts.trim().split('\n');
+    // Programs of this very script end all the time, and one may have just left the list.
+    const others = lines.filter((line) => line !== ENDING);
+    return { cause: cause.trim(), conflicts: others.length > 0 ? others : lines, log };
+  }
+
+  /** After a test that may have failed: nobody is held, and the update is reversed. */
+  async rescue(): Promise<void> {
+    await this.vm.run(`for module in held held_update divert; do
+        go=/sys/module/$module/parameters/go; [ -e $go ] && echo 1 >$go && sleep 1 && echo 0 >$go
+      done; rmmod divert; grep -qx applied ${HELD}/stage && echo reversed >${HELD}/stage`);
   }
 
   /** Which versions of held() and of held_restart() answer. */
