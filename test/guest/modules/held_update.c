@@ -16,7 +16,6 @@
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
-#include <linux/slab.h>
 
 #include "hold.h"
 #include "ksplice.h"
@@ -81,6 +80,9 @@ static noinline unsigned int held_nmi_new(void)
 	return 1;
 }
 
+/* Bodies and masks: the core follows no pointer out of the module. */
+static u8 bytes[16384];
+static size_t used;
 static struct ksplice_range ranges[4];
 static struct ksplice_function functions[3];
 static struct ksplice_update update = {
@@ -126,10 +128,11 @@ static int describe_range(const char *name, bool entry)
 	struct ksplice_range *range;
 	u8 *body, *mask;
 
-	body = kmalloc(size, GFP_KERNEL);
-	mask = kmalloc(size, GFP_KERNEL);
-	if (!size || !body || !mask)
+	if (!size || size > (sizeof(bytes) - used) / 2)
 		return -ENOENT;
+	body = &bytes[used];
+	mask = &bytes[used + size];
+	used += 2 * size;
 	memcpy(body, (void *)start, size);
 	memset(mask, 0xff, size);
 	if (entry)
@@ -161,16 +164,6 @@ static int add_function(const char *name, void *replacement, const char *cold)
 	return ret;
 }
 
-static void free_tables(void)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
-		kfree(ranges[i].body);
-		kfree(ranges[i].mask);
-	}
-}
-
 static int __init held_update_init(void)
 {
 	int ret;
@@ -188,16 +181,12 @@ static int __init held_update_init(void)
 	/* Nobody will come to what stands for their replacements. */
 	ret = ret ?: add_function("held_branch", NULL, NULL);
 	ret = ret ?: add_function("held_locked", NULL, NULL);
-	ret = ret ?: register_update(&update);
-	if (ret)
-		free_tables();
-	return ret;
+	return ret ?: register_update(&update);
 }
 
 static void __exit held_update_exit(void)
 {
 	unregister_update(&update);
-	free_tables();
 }
 
 module_init(held_update_init);
