@@ -126,6 +126,21 @@ describe('ImageKernel', () => {
     expect(kernel.named('new', 'twice').length).toBe(1);
   });
 
+  it('finds a name in all modules, those too that are loaded after it was asked for', async () => {
+    write('modules/kernel/net/early.ko', moduleBytes('do_something_3', ''));
+    write('modules/kernel/net/late.ko', moduleBytes('do_something_3', ''));
+    const kernel = await ImageKernel.open(vmlinuz(), { modulesDirectory: path.join(directory, 'modules') });
+    const owners = (name: string): readonly (string | undefined)[] =>
+      kernel.everywhere(name).map(({ module }) => module);
+    await kernel.loadModule('early');
+    expect(owners('show')).toEqual([undefined, undefined, undefined, undefined, 'early']);
+    expect(owners('counter')).toEqual(['early']);
+    await kernel.loadModule('late');
+    expect(owners('show')).toEqual([undefined, undefined, undefined, undefined, 'early', 'late']);
+    expect(owners('counter')).toEqual(['early', 'late']);
+    expect(owners('no_such_symbol')).toEqual([]);
+  });
+
   it('says what is missing', async () => {
     write('modules/kernel/net/lonely.ko', moduleBytes('do_something_1', ''));
     write('modules/kernel/net/needy.ko', moduleBytes('first_go', 'second,gone'));

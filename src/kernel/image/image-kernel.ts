@@ -58,6 +58,9 @@ export class ImageKernel implements Kernel {
   readonly #directory: ModuleDirectory | undefined;
   /** By name, in the order of loading. */
   readonly #modules = new Map<string, ModuleAtRest>();
+  /** The modules that have a name, for all that are loaded but those that are not in it yet. */
+  readonly #users = new Map<string, SymbolIndex[]>();
+  readonly #notIndexed: ModuleAtRest[] = [];
   #exports: ReadonlyMap<string, Address> | undefined;
   #nextBase: Address = toAddress(MODULE_AREA);
   #nextPerCpu: Address;
@@ -105,8 +108,20 @@ export class ImageKernel implements Kernel {
   }
 
   everywhere(name: string): readonly KernelSymbol[] {
-    const inModules = [...this.#modules.values()].flatMap(({ symbols }) => symbols.named(name));
+    const inModules = this.#modulesWith(name).flatMap((symbols) => symbols.named(name));
     return [...this.#symbols.named(name), ...inModules];
+  }
+
+  /** There can be a hundred modules, and matching asks for a dozen names of nearly every function. */
+  #modulesWith(name: string): readonly SymbolIndex[] {
+    for (const { symbols } of this.#notIndexed.splice(0)) {
+      for (const each of symbols.names()) {
+        const users = this.#users.get(each);
+        if (users === undefined) this.#users.set(each, [symbols]);
+        else if (users.at(-1) !== symbols) users.push(symbols);
+      }
+    }
+    return this.#users.get(name) ?? [];
   }
 
   /** Nothing to do: nothing changes. */
@@ -153,12 +168,14 @@ export class ImageKernel implements Kernel {
     const placed = placeModule(object, name, place, (symbol) => this.#exported(symbol), layout);
     for (const region of placed.regions) this.#memory.add(region);
     const loaded = { name, size: layout.coreSize, base: place.base, live: true };
-    this.#modules.set(name, {
+    const module = {
       loaded,
       symbols: new SymbolIndex(placed.symbols, name),
       exports: placed.exports,
       sections: placed.sections,
-    });
+    };
+    this.#modules.set(name, module);
+    this.#notIndexed.push(module);
     this.#nextBase = addressAt(place.initBase, layout.initSize + PAGE_SIZE);
     if (layout.perCpu !== undefined) this.#nextPerCpu = addressAt(place.perCpuBase, layout.perCpu.size);
     return loaded;

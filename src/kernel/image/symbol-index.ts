@@ -40,6 +40,11 @@ export class SymbolIndex {
     for (let i = 0; i < this.size; i++) yield this.#at(i);
   }
 
+  /** The name of each symbol, in their order. */
+  names(): readonly string[] {
+    return this.#columns.names;
+  }
+
   /** All symbols of this name, in their order. */
   named(name: string): readonly KernelSymbol[] {
     const { first, next } = this.#indexNames();
