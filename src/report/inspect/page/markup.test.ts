@@ -21,9 +21,9 @@ describe('html', () => {
   });
 });
 
-describe('colours', () => {
-  const c = (line: string): string => html`${highlightC(line)}`.text;
+const c = (line: string): string => html`${highlightC(line)}`.text;
 
+describe('colours', () => {
   it('of C', () => {
     expect(c('\tif (x == 0x1fUL) // done')).toBe(
       '\t<i class="keyword">if</i> (x == <i class="number">0x1fUL</i>) <i class="comment">// done</i>',
