@@ -6,12 +6,13 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# What to compile a kernel's units with, what to read and unpack Debian's packages with, and the guests.
+# What to compile a kernel's units with, what to read and unpack Debian's packages with, the guests, and a browser.
 PACKAGES='
 	bc binutils bison flex gcc gcc-12 libc6-dev libelf-dev libssl-dev make pahole patch perl zlib1g-dev
 	bzip2 ca-certificates cpio diffutils dpkg kmod lz4 lzop tar util-linux xz-utils zstd
 	busybox-static qemu-system-x86
 	sparse stress-ng tcc
+	chromium fonts-dejavu-core
 '
 
 # fail MESSAGE [LINE]...: further lines can be pasted as they are.

@@ -16,7 +16,6 @@ import {
   RefusedError,
 } from '../diagnostics/error.ts';
 import { withNotes } from '../diagnostics/with-notes.ts';
-import type { SourceFunction } from '../elf/source-functions.ts';
 import { differingLayouts, type LayoutPair, type LayoutPool } from '../elf/type-layouts.ts';
 import { findAffectedUnits } from './affected-units.ts';
 import { addAuthorHeaders } from './author-headers.ts';
@@ -24,7 +23,7 @@ import { type CompileCommand, detoursOf, emptyCommand } from './compile-command.
 import { compileUnit, sectionFlags, type UnitBuild, type UnitObject } from './compile-unit.ts';
 import { type ExportCrcChange, exportCrcChanges, readKernelCrcs } from './export-crcs.ts';
 import { findIncludingUnits } from './including-units.ts';
-import { type ChangedFile, numberLines } from './line-numbers.ts';
+import { numberLines } from './line-numbers.ts';
 import { mapLimited } from './map-limited.ts';
 import { completeMirror } from './mirror-tree.ts';
 import { targetsOf } from './module-targets.ts';
@@ -33,6 +32,13 @@ import { askAboutNewUnits, readNewSources } from './new-units.ts';
 import { applyPatches } from './patch/apply-patch.ts';
 import type { Patch } from './patch/model.ts';
 import { checkLevel, makeLevels, type PatchedTrees } from './source-levels.ts';
+import {
+  type ChangedFile,
+  findChangedFiles,
+  type NumberedObject,
+  type SourceOfObject,
+  sourcesOfUnit,
+} from './source-of-code.ts';
 import { refuseOddPath } from './source-tree.ts';
 import { classifyFiles, type Refusal, type TouchedFiles } from './touched-files.ts';
 import type { PreparedTree } from './tree.ts';
@@ -80,10 +86,9 @@ export interface BuiltUnit {
   readonly layouts: readonly LayoutPair[];
   /** Files that the patch changes and that are part of the unit. */
   readonly patched: readonly string[];
-  /** Where the functions of both sides are defined, inlined ones too. */
-  readonly functions: { readonly pre: readonly SourceFunction[]; readonly post: readonly SourceFunction[] };
-  /** Whether lines of the patched source have the numbers of the original (line-numbers.ts). */
-  readonly isNumbered: boolean;
+  /** Where the code of `pre` and `post` is from; undefined if they are the same, or that cannot be told. */
+  readonly preSource: SourceOfObject | undefined;
+  readonly postSource: SourceOfObject | undefined;
   /** Exports with another CRC after the patch. */
   readonly crcs: readonly ExportCrcChange[];
 }
@@ -171,9 +176,11 @@ export async function buildUnits(options: BuildUnitsOptions): Promise<BuiltUnits
     directories,
     makeDirectory: async (name) => await makeDirectory(options.workDir, name),
   });
-  const post = { mirror, numbered: numbered.root, below: levels.at(-1)?.below ?? [] };
+  const post = { mirror, numbered, below: levels.at(-1)?.below ?? [] };
   const units = await compileUnits(options, affected, { levels, post });
-  return { units, changed: numbered.changed, notes, compiler: tree.compiler };
+  const before = levels.at(-1)?.mirror ?? tree.source;
+  const changed = await findChangedFiles(before, mirror, applied.paths);
+  return { units, changed, notes, compiler: tree.compiler };
 }
 
 /** What is left of the files when some of those that appear are taken away. */
@@ -249,10 +256,6 @@ interface SourceTrees {
   readonly post: PatchedTrees;
 }
 
-interface CompiledUnit extends UnitObject {
-  readonly isNumbered: boolean;
-}
-
 /**
  * Compiles the patched unit. What does not compile with directives for lines is compiled without: then it is they
  * that were in the way, or the message has the lines that the author knows.
@@ -263,9 +266,9 @@ async function compilePatched(
   unit: AffectedUnit,
   trees: PatchedTrees,
   signal: AbortSignal | undefined,
-): Promise<CompiledUnit> {
+): Promise<NumberedObject> {
   const { mirror, numbered } = trees;
-  const compileFrom = async (root: string): Promise<CompiledUnit> => {
+  const compileFrom = async (root: string): Promise<NumberedObject> => {
     const object = await compileUnit(tree, { ...build, root }, signal);
     if (build.side === 'post') checkPatchedFiles(unit, object, tree.source, root);
     checkLevel(unit.command.object, object, tree.source, trees.below);
@@ -318,7 +321,8 @@ async function compileUnits(
     onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
     return object;
   });
-  const built = affected.flatMap((unit, index) => {
+  const roots = { pre: trees.levels.at(-1)?.mirror ?? tree.source, post: trees.post.mirror };
+  const perUnit = await mapLimited([...affected.entries()], jobs, async ([index, unit]) => {
     const own = objects.filter((_, i) => tasks[i]?.unit === unit);
     const postPlain = own.length > variantsOf(trees, false).length ? own.at(-1) : undefined;
     const [prePlain, ...sectioned] = postPlain === undefined ? own : own.slice(0, -1);
@@ -326,6 +330,7 @@ async function compileUnits(
     if (prePlain === undefined || pre === undefined || post === undefined) {
       throw new InternalError('unexpected', `${unit.command.object}: an object is missing`);
     }
+    const sources = await sourcesOfUnit({ tree, unit, pre, post, roots, outputs, pool, signal });
     return (targets[index] ?? []).map((target) => ({
       command: unit.command,
       path: unit.command.object,
@@ -338,10 +343,11 @@ async function compileUnits(
       postPlain: postPlain?.bytes,
       layouts: differingLayouts(pre.types, post.types),
       patched: unit.patched,
-      functions: { pre: pre.functions, post: post.functions },
-      isNumbered: post.isNumbered,
+      preSource: sources?.pre,
+      postSource: sources?.post,
     }));
   });
+  const built = perUnit.flat();
 
   // What they export, and whether it has another type than modules were compiled for.
   const directory = path.join(options.workDir, 'exports');

@@ -68,7 +68,7 @@ export async function compileUnit(
     });
     if (result.exitCode !== 0) throw compileFailure(build, result.stderr, result.exitCode);
   }
-  const { types, functions } = await readAndStrip(output, build.types, signal);
+  const { types, functions } = await readAndStrip(output, build, signal);
   const dependencies = await readDependencies(list, tree.buildDir);
   return { bytes: await readFile(output), dependencies, types, functions };
 }
@@ -76,10 +76,11 @@ export async function compileUnit(
 /** What was wanted of the debug information; of it nothing but source lines stays in the object. */
 async function readAndStrip(
   object: string,
-  pool: LayoutPool | undefined,
+  { types, command }: UnitBuild,
   signal: AbortSignal | undefined,
 ): Promise<DebugInformation> {
-  if (pool !== undefined) return await takeDebugInformation(object, pool, signal);
+  const isAssembly = command.compiler.some((word) => word.endsWith('.S'));
+  if (types !== undefined) return await takeDebugInformation(object, types, isAssembly, signal);
   await keepSourceLines(object, signal);
   return { types: new Map(), functions: [] };
 }

@@ -39,16 +39,24 @@ export interface DebugInformation {
   readonly functions: readonly SourceFunction[];
 }
 
-/** Leaves nothing of an object's debug information but the lines. */
-export async function keepSourceLines(object: string, signal?: AbortSignal): Promise<void> {
-  const options = REST.flatMap((name) => ['-R', `.debug_${name}`]);
+/** Leaves nothing of an object's debug information but the lines, or nothing at all. */
+export async function keepSourceLines(
+  object: string,
+  signal?: AbortSignal,
+  isWithout = false,
+): Promise<void> {
+  const options = isWithout ? ['--strip-debug'] : REST.flatMap((name) => ['-R', `.debug_${name}`]);
   await run(inCleanEnvironment(['objcopy', ...options, object]), signal === undefined ? {} : { signal });
 }
 
-/** Reads what goes with the lines, and leaves nothing but these in the object. */
+/**
+ * Reads what goes with the lines, and leaves nothing but these in the object; not even these where it is from assembly, which
+ * is taken apart before it is compared.
+ */
 export async function takeDebugInformation(
   object: string,
   pool: LayoutPool,
+  isAssembly: boolean,
   signal?: AbortSignal,
 ): Promise<DebugInformation> {
   const read = readObject(await readFile(object), object);
@@ -57,6 +65,6 @@ export async function takeDebugInformation(
     types: readTypeLayouts(read, pool, entries) ?? new Map(),
     functions: readSourceFunctions(read, entries),
   };
-  await keepSourceLines(object, signal);
+  await keepSourceLines(object, signal, isAssembly);
   return found;
 }

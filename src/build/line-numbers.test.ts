@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { changedLines, parseChanges, placesForDirectives, withLineNumbers } from './line-numbers.ts';
+import { parseChanges, placesForDirectives, withLineNumbers } from './line-numbers.ts';
 
 describe('parseChanges', () => {
   it('reads what diff(1) prints', () => {
@@ -59,26 +59,5 @@ describe('withLineNumbers', () => {
     expect(withLineNumbers(patched, parseChanges('1a2\n2a4\n'))).toBe(
       'CALL(\nnew,\na,\nmore);\n#line 3\nc;\n',
     );
-  });
-});
-
-describe('changedLines', () => {
-  it('has new lines by the numbers that the compiler counts, and by those in the patched file', () => {
-    // Two lines come in behind the first, and the fourth becomes another.
-    const patched = 'a\nnew\nnew\nb\nc\nE\nf\n';
-    expect(changedLines('x.c', patched, parseChanges('1a2,3\n4c6\n'))).toEqual({
-      path: 'x.c',
-      changes: [
-        { at: 2, removed: [], added: [2, 3], addedNumbered: [2, 3] },
-        { at: 4, removed: [4], added: [6], addedNumbered: [4] },
-      ],
-    });
-  });
-
-  it('of lines that go has those of the original only', () => {
-    expect(changedLines('x.c', 'a\nd\n', parseChanges('2,3d1\n'))).toEqual({
-      path: 'x.c',
-      changes: [{ at: 2, removed: [2, 3], added: [], addedNumbered: [] }],
-    });
   });
 });

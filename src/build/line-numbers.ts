@@ -15,31 +15,13 @@ import { run } from '../process/run.ts';
 import { inCleanEnvironment } from './kbuild.ts';
 
 /** Lines of the original that are others after the patch. Numbers count from 1. */
-interface ChangedLines {
+export interface ChangedLines {
   /** The first line behind it, in the original and in the patched file. */
   readonly nextBefore: number;
   readonly nextAfter: number;
   /** Where it begins, in the original and in the patched file. */
   readonly firstBefore: number;
   readonly firstAfter: number;
-}
-
-/** Lines that become others, by their numbers as an object's line table has them. */
-export interface ChangedCode {
-  /** The original's line that it begins at, or comes before. */
-  readonly at: number;
-  /** Of the original: lines that go, or become others. */
-  readonly removed: readonly number[];
-  /** Of the patched file: lines that are new, or have become others. */
-  readonly added: readonly number[];
-  /** The same where directives say what numbers lines have; one of the original may have the same number. */
-  readonly addedNumbered: readonly number[];
-}
-
-/** What a patch does to a file. */
-export interface ChangedFile {
-  readonly path: string;
-  readonly changes: readonly ChangedCode[];
 }
 
 /** Reads what diff(1) prints without options: `12,13c14,16`, `4a5,6`, `7,9d6`. */
@@ -113,11 +95,9 @@ function endOfLiteral(line: string, start: number): number | undefined {
   return undefined;
 }
 
-/** Directives by the line of the patched text that they come before, one behind each change that makes one necessary. */
-function findDirectives(
-  lines: readonly string[],
-  changes: readonly ChangedLines[],
-): ReadonlyMap<number, number> {
+/** The patched text with a directive behind each change after which lines would have other numbers. */
+export function withLineNumbers(patched: string, changes: readonly ChangedLines[]): string {
+  const lines = patched.split('\n');
   const places = placesForDirectives(lines);
   const directives = new Map<number, number>();
   // What has to be added to the number of a line for the compiler to count as in the original.
@@ -133,13 +113,6 @@ function findDirectives(
       break;
     }
   }
-  return directives;
-}
-
-/** The patched text with directives where lines would have other numbers than in the original. */
-export function withLineNumbers(patched: string, changes: readonly ChangedLines[]): string {
-  const lines = patched.split('\n');
-  const directives = findDirectives(lines, changes);
   return lines
     .flatMap((text, index) => {
       const number = directives.get(index + 1);
@@ -148,46 +121,12 @@ export function withLineNumbers(patched: string, changes: readonly ChangedLines[
     .join('\n');
 }
 
-function range(from: number, end: number): readonly number[] {
-  return Array.from({ length: Math.max(end - from, 0) }, (_, index) => from + index);
-}
-
-/** The lines that a patch changes in a file of C. */
-export function changedLines(path: string, patched: string, changes: readonly ChangedLines[]): ChangedFile {
-  const lines = patched.split('\n');
-  const directives = findDirectives(lines, changes);
-  const numbers: number[] = [];
-  let number = 0;
-  for (const line of lines.keys()) {
-    number = directives.get(line + 1) ?? number + 1;
-    numbers.push(number);
-  }
-  return {
-    path,
-    changes: changes.map(({ firstBefore, nextBefore, firstAfter, nextAfter }) => {
-      const added = range(firstAfter, nextAfter);
-      return {
-        at: firstBefore,
-        removed: range(firstBefore, nextBefore),
-        added,
-        addedNumbered: added.map((line) => numbers[line - 1] ?? line),
-      };
-    }),
-  };
-}
-
-export interface NumberedTree {
-  /** A copy of the mirror with directives in the patched files, or the mirror itself if none is needed. */
-  readonly root: string;
-  /** Patched C files and headers. */
-  readonly changed: readonly ChangedFile[];
-}
-
 /**
- * The tree to compile from, and what lines of it are new.
+ * The tree to compile from: a copy of a complete mirror with directives in the patched C files and headers, or the mirror
+ * itself if none is needed.
  * @param source the original tree
- * @param mirror the patched one, complete
- * @param directory where to make a copy; empty
+ * @param mirror the patched one
+ * @param directory where to make the copy; empty
  * @param patched paths of files that both trees have
  */
 export async function numberLines(
@@ -195,23 +134,30 @@ export async function numberLines(
   mirror: string,
   directory: string,
   patched: readonly string[],
-): Promise<NumberedTree> {
+): Promise<string> {
   const numbered = new Map<string, string>();
-  const changed: ChangedFile[] = [];
   for (const file of patched.filter((each) => /\.[ch]$/.test(each))) {
-    const { stdout } = await run(
-      inCleanEnvironment(['diff', '--text', path.join(source, file), path.join(mirror, file)]),
-      { okExitCodes: [0, 1] },
-    );
+    const changes = await changesOf(source, mirror, file);
     // Bytes are kept, whatever they encode.
     const text = await readFile(path.join(mirror, file), 'latin1');
-    const changes = parseChanges(stdout);
-    changed.push(changedLines(file, text, changes));
-    const withNumbers = withLineNumbers(text, changes);
-    if (withNumbers !== text) numbered.set(file, withNumbers);
+    const changed = withLineNumbers(text, changes);
+    if (changed !== text) numbered.set(file, changed);
   }
-  if (numbered.size === 0) return { root: mirror, changed };
+  if (numbered.size === 0) return mirror;
   await cp(mirror, directory, { recursive: true, verbatimSymlinks: true });
   for (const [file, text] of numbered) await writeFile(path.join(directory, file), text, 'latin1');
-  return { root: directory, changed };
+  return directory;
+}
+
+/** What differs in a file that two trees have. */
+export async function changesOf(
+  before: string,
+  after: string,
+  file: string,
+): Promise<readonly ChangedLines[]> {
+  const { stdout } = await run(
+    inCleanEnvironment(['diff', '--text', path.join(before, file), path.join(after, file)]),
+    { okExitCodes: [0, 1] },
+  );
+  return parseChanges(stdout);
 }

@@ -60,7 +60,7 @@ async function makeLevel(
   const below = [...new Set([...paths, ...added, ...ours])];
   await completeMirror(mirror, source, below, { removed, directories });
   const directory = await makeDirectory(`below-${level}-numbered`);
-  const { root: numbered } = await numberLines(source, mirror, directory, paths);
+  const numbered = await numberLines(source, mirror, directory, paths);
   return { mirror, numbered, below };
 }
 

@@ -1,10 +1,12 @@
 /** What create records of its findings, in changes.json of the update (docs/update-format.md). */
 import type { BuiltUnit, BuiltUnits } from '../build/build-units.ts';
+import type { SourceOfObject } from '../build/source-of-code.ts';
 import type { Diagnostic } from '../diff/diagnostic.ts';
-import { PatchedCodeFinder } from '../diff/patched-code.ts';
+import { findPatchedCode, type SourceOfCode } from '../diff/patched-code.ts';
 import type { ItemPart, UnitChange } from '../diff/unit-change.ts';
 import { readLineRows } from '../elf/line-table.ts';
 import type { ObjectFile } from '../elf/model.ts';
+import { readObject } from '../elf/read-object.ts';
 import type { UnitChanges, UpdateChanges } from '../update/changes.ts';
 import { oneLine } from './one-line.ts';
 
@@ -49,16 +51,20 @@ function data({ name, size, sectionName }: ItemPart): UnitChanges['newData'][num
   return { name, size, section: sectionName };
 }
 
-function describeUnit({ unit, pre, post, change }: ComparedUnit, built: BuiltUnits): UnitChanges {
-  const { functions, isNumbered } = unit;
-  const finder = new PatchedCodeFinder(pre, post, { changed: built.changed, functions, isNumbered });
+function readSource(path: string, source: SourceOfObject | undefined): SourceOfCode | undefined {
+  if (source === undefined) return undefined;
+  return { rows: readLineRows(readObject(source.object, path)), functions: source.functions };
+}
+
+function describeUnit({ unit, change }: ComparedUnit, built: BuiltUnits): UnitChanges {
+  const [before, after] = [unit.preSource, unit.postSource].map((source) => readSource(unit.path, source));
   return {
     path: unit.path,
     patched: [...unit.patched],
     functions: change.replaced.map((replaced) => ({
       name: replaced.post.name,
       why: replaced.why.map(words),
-      code: finder.find(replaced).map((code) => ({
+      code: findPatchedCode(built.changed, before, after, replaced).map((code) => ({
         file: words(code.file),
         function: code.function ?? null,
         isInlined: code.isInlined,
@@ -71,13 +77,12 @@ function describeUnit({ unit, pre, post, change }: ComparedUnit, built: BuiltUni
     removedFunctions: change.removedFunctions.map(({ name }) => name),
     removedData: change.removedData.map(({ name }) => name),
     unchanged: change.unchanged,
-    ...describeLines(post, change),
+    ...describeLines(after?.rows ?? new Map(), change),
   };
 }
 
 /** Which line of the patched source each piece of new code is from: the replacement object has no line table. */
-function describeLines(post: ObjectFile, change: UnitChange): Pick<UnitChanges, 'files' | 'lines'> {
-  const rows = readLineRows(post);
+function describeLines(rows: SourceOfCode['rows'], change: UnitChange): Pick<UnitChanges, 'files' | 'lines'> {
   const files = new Map<string, number>();
   const parts = [...change.replaced, ...change.newFunctions].flatMap((one) => [one.post, ...one.postCold]);
   const lines = parts.flatMap(({ name, section, offset, size }) => {

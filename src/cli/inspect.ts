@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { UsageError } from '../diagnostics/error.ts';
+import { signatureLook } from '../live/trust/look.ts';
 import { counted, formatSize } from '../report/format.ts';
 import { type CheckedKernel, inspectUpdate } from '../report/inspect/inspect-update.ts';
 import type { Inspection } from '../report/inspect/inspection.ts';
@@ -15,6 +16,7 @@ import {
 } from './check-kernel.ts';
 import type { InspectFlags } from './inspect-command.ts';
 import type { Session } from './session.ts';
+import { signatureText } from './signature-text.ts';
 import { writeWhole } from './write-whole.ts';
 
 /** `ksplice inspect FILE` */
@@ -28,8 +30,9 @@ export async function inspect(session: Session, flags: InspectFlags, file: strin
   const isChecked = flags.running === true || flags.image !== undefined;
   const checked = isChecked ? await checkAgainstKernel(session, flags, update) : undefined;
   const kernel = checked === undefined ? undefined : describeKernel(checked, flags);
+  const signedBy = signatureText(signatureLook()(update));
   session.progress.step('disassembling');
-  const inspection = await inspectUpdate(update, file, statSync(file).size, kernel);
+  const inspection = await inspectUpdate(update, { file, size: statSync(file).size, signedBy }, kernel);
 
   const { html } = flags;
   const page = html === undefined ? '' : inspectionPage(inspection);

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readCache } from '../../src/cli/cache-contents.ts';
@@ -17,7 +17,8 @@ import { run } from '../../src/process/run.ts';
 import { readUpdate } from '../../src/update/read-update.ts';
 import { sha256 } from '../../src/update/sha256.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
-import { AUTHOR_HEADERS, type BuildFixture, createBuildFixture, snapshot } from './build-tree-fixture.ts';
+import { type BuildFixture, snapshot } from './build-tree-fixture.ts';
+import { createCreateFixture, FIXED, optionsFor } from './create-fixture.ts';
 
 let fixture: BuildFixture;
 /** Of the update of `PATCH`, wherever it is made. */
@@ -36,49 +37,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await fixture.remove();
 });
-
-const ORIGINAL = 'int sort_it(int x)\n{\n\treturn x * 7 / 3 + 1;\n}\n';
-const FIXED = ORIGINAL.replace('+ 1', '+ 2');
-
-const PATCH = `Subject: [PATCH] sort: fix it
-
---- a/lib/sort.c
-+++ b/lib/sort.c
-@@ -1,4 +1,4 @@
- int sort_it(int x)
- {
--	return x * 7 / 3 + 1;
-+	return x * 7 / 3 + 2;
- }
-`;
-
-/** The tree with what an update needs beside a build: the core's interface, symbol versions in the source. */
-async function createCreateFixture(): Promise<BuildFixture> {
-  const made = await createBuildFixture();
-  const main = path.join(made.core, 'main.c');
-  const text = await readFile(main, 'utf8');
-  await writeFile(main, `${text}const char name[] __attribute__((section(".modinfo"))) = "name=ksplice";\n`);
-  await writeFile(path.join(made.core, 'ksplice.h'), '#define KSPLICE_INTERFACE 3\n');
-  await cp(path.join(made.headers, 'Module.symvers'), path.join(made.source, 'Module.symvers'));
-  await writeFile(path.join(made.directory, 'fix.patch'), PATCH);
-  await writeFile(path.join(made.source, 'lib', 'sort.c'), ORIGINAL);
-  return made;
-}
-
-function optionsFor(one: BuildFixture, changes: Partial<CreateOptions> = {}): CreateOptions {
-  return {
-    source: one.source,
-    config: one.options.config,
-    jobs: 2,
-    cacheDir: one.options.cacheDir,
-    coreSources: one.core,
-    authorHeaders: AUTHOR_HEADERS,
-    createdBy: 'ksplice test',
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-    ...changes,
-  };
-}
 
 async function digest(one: BuildFixture, changes: Partial<CreateOptions> = {}): Promise<string> {
   const { contents } = await createUpdate(

@@ -7,14 +7,14 @@
  */
 
 import { hex } from '../../diagnostics/hex.ts';
-import { baseName, coldParent } from '../../diff/base-name.ts';
-import { resolveTarget, type Target, targetText } from '../../diff/target.ts';
+import { coldParent } from '../../diff/base-name.ts';
+import { resolveTarget } from '../../diff/target.ts';
 import { type Reference, referencesBetween, type Unit, type UnitItem } from '../../diff/unit.ts';
 import type { Decoder } from '../../x86/decoder.ts';
 import type { Instruction } from '../../x86/instruction.ts';
-import { printable } from '../printable.ts';
 import type { CodeLine } from './code-line.ts';
 import type { SourceLines } from './source-lines.ts';
+import { nameTarget } from './target-name.ts';
 
 /** The first of the numbers in place of references; positive as a field of 32 bits. */
 const PLACEHOLDER = 0x5a5a_0000;
@@ -30,19 +30,6 @@ interface Named {
   readonly key: string;
 }
 
-/** A name that does not depend on the compiler's numbers, nor on where nameless constants lie. */
-function keyOf(unit: Unit, target: Target, whole: string): string {
-  if (target.kind === 'external') return `${baseName(target.name)}+${target.offset}`;
-  if (target.kind === 'item') {
-    const isOwn = (coldParent(target.item.name) ?? target.item.name) === whole;
-    return isOwn && target.item.kind === 'function' ? 'itself' : `${target.item.base}+${target.offset}`;
-  }
-  const { piece, offset } = target;
-  if (piece.kind === 'section' || piece.kind === 'code') return piece.kind;
-  const bytes = Buffer.from(piece.section.data.subarray(piece.start, piece.end)).toString('latin1');
-  return `${unit.classes[piece.section.index] ?? ''} ${bytes} ${offset}`;
-}
-
 /** All instructions of a function or cold part. */
 export function disassemble(
   unit: Unit,
@@ -56,7 +43,6 @@ export function disassemble(
   const references = referencesBetween(unit, section.index, entry, entry + size).slice(0, MOST_REFERENCES);
   const view = new DataView(code.buffer);
   const named = references.map((reference, index): Named => {
-    const target = resolveTarget(unit, reference);
     const at = reference.offset - entry;
     const isWide = reference.use !== 'branch' && reference.width >= 4 && at + reference.width <= code.length;
     if (isWide) {
@@ -64,7 +50,8 @@ export function disassemble(
       view.setUint32(at, PLACEHOLDER + index, true);
     }
     const placeholder = hex(PLACEHOLDER + index);
-    return { reference, placeholder, name: printable(targetText(target)), key: keyOf(unit, target, whole) };
+    const { text, key } = nameTarget(unit, resolveTarget(unit, reference), whole);
+    return { reference, placeholder, name: text, key };
   });
   const instructions = decoder.decodeAll(code, 0n);
   const texts = decoder.textOf(instructions);

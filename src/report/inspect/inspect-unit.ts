@@ -103,6 +103,7 @@ function inspectFunction(
       : readRunCode(match, old, one.site, isRunning, decoder);
   return {
     name: one.preName,
+    owner: one.owner ?? null,
     sizes: { pre: sizeOf(before), post: sizeOf(after) },
     site: one.site,
     needsLivepatch: one.needsLivepatch,

@@ -26,15 +26,21 @@ function newGlobals({ units }: UpdateObjects): ReadonlyMap<string, string> {
   );
 }
 
+/** What is known of the file beside its contents. */
+export interface InspectedFile {
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+  /** What its signature is worth here, in words; undefined if there is nothing to say. */
+  readonly signedBy: string | undefined;
+}
+
 /**
- * @param file what the update is called
- * @param size of the file, in bytes
  * @throws FormatError if an object or changes.json is malformed
  */
 export async function inspectUpdate(
   update: Update,
-  file: string,
-  size: number,
+  { file, size, signedBy }: InspectedFile,
   kernel?: CheckedKernel,
 ): Promise<Inspection> {
   const objects = readObjects(update);
@@ -67,6 +73,7 @@ export async function inspectUpdate(
     id: update.id,
     description: update.description,
     cves: update.cves,
+    signedBy: signedBy ?? null,
     on: update.on,
     createdBy: update.createdBy,
     matching: update.matching,

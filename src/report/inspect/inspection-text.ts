@@ -82,6 +82,7 @@ function summary(inspection: Inspection): Lines {
     ]),
     ...labelled('SHA-256', [`${digest} (manifest.json)`]),
     ...labelled('made by', [inspection.createdBy]),
+    ...labelled('signed by', inspection.signedBy === null ? [] : [inspection.signedBy]),
     ...units.flatMap(({ path, target, sizes }) =>
       labelled('unit', [
         `${path} in ${target}: ${formatSize(sizes.replacement)} of replacement, ${formatSize(sizes.pre)} to match`,
@@ -106,7 +107,7 @@ function functionLines(unit: InspectedUnit): Lines {
   return [
     `${unit.path} (${unit.target})`,
     ...unit.functions.flatMap((one) => [
-      `  ${one.name}: ${counted(one.sizes.post, 'byte')}, before ${one.sizes.pre}; jump at +${hex(one.site.offset)}`,
+      `  ${one.name}${one.owner === null ? '' : ` of update ${one.owner}`}: ${counted(one.sizes.post, 'byte')}, before ${one.sizes.pre}; jump at +${hex(one.site.offset)}`,
       ...indented(reasonsFor(one, unit), '    '),
       ...(one.needsLivepatch === null
         ? []

@@ -16,6 +16,8 @@ export interface InspectedCode {
 export interface InspectedFunction {
   /** In the kernel. */
   readonly name: string;
+  /** The update below whose code is replaced; null for the kernel's own. */
+  readonly owner: string | null;
   /** Bytes; cold parts included. */
   readonly sizes: { readonly pre: number; readonly post: number };
   readonly site: { readonly offset: number; readonly size: number };
@@ -73,6 +75,8 @@ export interface Inspection {
   /** The updates that it is on top of, from the lowest up. */
   readonly on: readonly UpdateBelow[];
   readonly createdBy: string;
+  /** Who signed it, and what this machine thinks of that; null if nobody did and nobody asks. */
+  readonly signedBy: string | null;
   readonly matching: 'strict' | 'tolerant';
   readonly kernel: ManifestKernel;
   readonly core: { readonly interface: number; readonly size: number };

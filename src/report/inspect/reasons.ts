@@ -24,12 +24,17 @@ function codeText({ file, function: owner, isInlined, removed, added }: PatchedL
 }
 
 /** At least one sentence. */
-export function reasonsFor({ found }: InspectedFunction, { changes }: InspectedUnit): readonly string[] {
+export function reasonsFor(
+  { found }: InspectedFunction,
+  { changes, source }: InspectedUnit,
+): readonly string[] {
   if (found === null) return ['why was not recorded when the update was made'];
   const { why, code } = found;
   if (code.length > 0) return [...code.map(codeText), `first difference: ${why.join('; ')}`];
   const follows = why.every((each) => each.startsWith('goes to '));
   if (follows) return why;
+  if (source.endsWith('.S'))
+    return [`assembly, of which no lines are kept; first difference: ${why.join('; ')}`];
   const files = changes?.patched.join(', ') ?? '';
   return [
     `no line that the patch changes has code in it: a macro, type or constant, or what the compiler made of the rest (patched in this unit: ${files})`,

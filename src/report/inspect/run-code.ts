@@ -26,7 +26,7 @@ export interface RunFunction {
  * @returns undefined where its section was not matched
  */
 export function readRunCode(
-  match: UnitMatch,
+  match: Pick<UnitMatch, 'object' | 'text'>,
   item: UnitItem,
   site: { readonly offset: number; readonly size: number },
   isRunning: boolean,

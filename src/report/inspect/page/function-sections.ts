@@ -29,7 +29,8 @@ function functionCard(unit: InspectedUnit, one: InspectedFunction, id: string, i
   const old = changed.filter(({ pre }) => pre !== undefined).length;
   const fresh = changed.filter(({ post }) => post !== undefined).length;
   const open = isOpen ? ' open' : '';
-  return html`<details class="card" id="${id}"${open}><summary><b>${name}</b> <span class="dim">${counted(sizes.post, 'byte')}, before ${sizes.pre}; ${old} old and ${fresh} new instructions differ</span>${
+  const owner = one.owner === null ? '' : ` of update ${one.owner}`;
+  return html`<details class="card" id="${id}"${open}><summary><b>${name}</b>${owner} <span class="dim">${counted(sizes.post, 'byte')}, before ${sizes.pre}; ${old} old and ${fresh} new instructions differ</span>${
     needsLivepatch === null ? '' : html` <span class="tag warning">needs livepatch: ${needsLivepatch}</span>`
   }</summary><div class="inside">
 <ul class="why">${reasonsFor(one, unit).map((reason) => html`<li>${reason}`)}</ul>

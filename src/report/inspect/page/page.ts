@@ -82,7 +82,7 @@ ${raw('script', SCRIPT)}
 }
 
 function summarySection(inspection: Inspection): Markup {
-  const { description, cves, on, kernel, units, matching, digest, file, createdBy } = inspection;
+  const { description, cves, on, kernel, units, matching, digest, file } = inspection;
   const functions = units.flatMap((unit) => unit.functions);
   const added = units.flatMap(({ newFunctions }) => newFunctions);
   const hooks = units.flatMap((unit) => unit.hooks);
@@ -103,7 +103,8 @@ function summarySection(inspection: Inspection): Markup {
     ['compiler', kernel.compiler],
     ['matched', matching],
     ['after an undo', resident ? 'stays in memory, see below at its units' : 'is unloaded'],
-    ['made by', createdBy],
+    ['made by', inspection.createdBy],
+    ['signed by', inspection.signedBy ?? ''],
     ['file', file],
     ['SHA-256', html`<code>${digest}</code> of manifest.json`],
   ];
