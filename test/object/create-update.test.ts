@@ -13,9 +13,12 @@ import { pruneCache } from '../../src/cli/cache-prune.ts';
 import { checkFreeSpace } from '../../src/cli/create-machine.ts';
 import { type CreateOptions, createUpdate } from '../../src/cli/create-pipeline.ts';
 import { prebuildKernel } from '../../src/cli/create-prepare.ts';
+import { runCli } from '../../src/cli/run-cli.ts';
 import { run } from '../../src/process/run.ts';
 import { readUpdate } from '../../src/update/read-update.ts';
 import { sha256 } from '../../src/update/sha256.ts';
+import { isSignedBy } from '../../src/update/signature.ts';
+import { generateKeys, parsePublicKey } from '../../src/update/signing-keys.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
 import { type BuildFixture, snapshot } from './build-tree-fixture.ts';
 import { createCreateFixture, FIXED, optionsFor } from './create-fixture.ts';
@@ -130,6 +133,45 @@ describe('an update', () => {
     expect(readUpdate(await writeUpdate(contents), 'm').manifest.cves).toEqual(contents.cves);
     expect(await digest(fixture, { cve: cve.toReversed() })).toBe(sha256(await writeUpdate(contents)));
     expect(expected).not.toBe(sha256(await writeUpdate(contents)));
+  });
+
+  it('signed, is the same file with a signature behind it, and the same again for one serial', async () => {
+    const keys = generateKeys();
+    const [key, output] = [
+      path.join(fixture.directory, 'key'),
+      path.join(fixture.directory, 'signed.ksplice'),
+    ];
+    await writeFile(key, keys.private, { mode: 0o600 });
+    await cp(AUTHOR_HEADERS, path.join(fixture.core, '..', 'include'), { recursive: true });
+    const signed = async (): Promise<Buffer> => {
+      const argv = ['create', '--patch', path.join(fixture.directory, 'fix.patch'), '-o', output];
+      argv.push('--source', fixture.source, '--config', fixture.options.config);
+      argv.push('--sign', key, '--serial', '5', '--json');
+      let said = '';
+      const status = await runCli(argv, {
+        stdout: (text) => (said += text),
+        stderr: {
+          write: () => undefined,
+          isTerminal: false,
+          colors: false,
+          columns: () => 120,
+          now: () => 0,
+        },
+        env: { XDG_CACHE_HOME: path.join(fixture.directory, 'signing-cache') },
+        cwd: fixture.directory,
+        program: path.join(fixture.core, '..', 'ksplice'),
+        signal: new AbortController().signal,
+      });
+      expect([status, JSON.parse(said)]).toMatchObject([0, { signature: { serial: 5 } }]);
+      return await readFile(output);
+    };
+    const once = await signed();
+    expect(Buffer.compare(await signed(), once)).toBe(0);
+    const { signature, ...contents } = readUpdate(once, output);
+    const { key: half } = parsePublicKey(keys.public, 'key.pem');
+    expect(signature !== undefined && isSignedBy(signature, half)).toBe(true);
+    const unsigned = await writeUpdate(contents);
+    expect(Buffer.compare(once.subarray(0, unsigned.length - 1024), unsigned.subarray(0, -1024))).toBe(0);
   });
 
   it('is the same to the byte in another directory, with another cache, by another user', async () => {
