@@ -19,7 +19,6 @@ const CONFIG = join(import.meta.dirname, 'debug.config');
 /** Objects of scripts/torture/hot.patch. */
 const UNINSTRUMENTED = [
   'fs/file.o',
-  'kernel/pid.o',
   'kernel/sched/core.o',
   'kernel/sys.o',
   'mm/filemap.o',
