@@ -2,7 +2,8 @@
  * Which unit a source file is, in this configuration, and how it is compiled.
  *
  * Only kbuild knows: object lists are make variables, built up through the Makefiles of all directories
- * above. Asked for `PATH.o` it compiles the file even where no list has it, so compiling is no answer. But a
+ * above. It is asked what it would do (dry-run.ts); where it would make more than the object, it has to do it.
+ * Asked for `PATH.o` it compiles the file even where no list has it, so compiling is no answer. But a
  * message that it prints before it compiles can be replaced from the command line, and is expanded in
  * the very place where the lists are known: there it is asked whether the object is in one of them.
  *
@@ -13,6 +14,7 @@ import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
+import { dryRunArguments, readDryRun } from './dry-run.ts';
 import { runKbuild } from './kbuild.ts';
 import type { PreparedTree } from './tree.ts';
 
@@ -74,7 +76,8 @@ export async function locateUnits(
       tree.lockFile,
       async () => {
         const unknown = await recall();
-        for (const group of inGroups(unknown, options.jobs)) await askKbuild(tree, group, options);
+        const open = await askDry(tree, unknown, options);
+        for (const group of inGroups(open, options.jobs)) await askKbuild(tree, group, options);
       },
       {
         wait: true,
@@ -88,11 +91,43 @@ export async function locateUnits(
   return places;
 }
 
+/** Asks without anything being compiled (dry-run.ts); returns those sources that are still open. */
+async function askDry(
+  tree: PreparedTree,
+  sources: readonly string[],
+  options: LocateOptions,
+): Promise<readonly string[]> {
+  if (sources.length === 0) return [];
+  tellAsking(sources, options);
+  const objects = sources.map(objectOf);
+  const { stdout } = await runKbuild(tree, [...dryRunArguments, ...objects], {
+    jobs: 1,
+    okExitCodes: [0, 1, 2],
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  const answers = readDryRun(stdout, objects);
+  const open: string[] = [];
+  for (const source of sources) {
+    const answer = answers.get(objectOf(source));
+    if (answer === undefined) open.push(source);
+    else {
+      const command = answer.isListed ? answer.command : undefined;
+      await writeStored(tree, source, { command, module: answer.module });
+    }
+  }
+  return open;
+}
+
+function tellAsking(sources: readonly string[], { onProgress }: LocateOptions): void {
+  const what = sources.length === 1 ? (sources[0] ?? '') : `${sources.length} files`;
+  onProgress?.(`asking kbuild about ${what}`);
+}
+
 /**
  * kbuild can be asked about files in arch/ one after the other only (askKbuild says why). A second call takes about
  * a second, as long as a file does: with a few other files it pays to have them compiled at once.
  */
-function inGroups(sources: readonly string[], jobs: number): readonly (readonly string[])[] {
+export function inGroups(sources: readonly string[], jobs: number): readonly (readonly string[])[] {
   const slow = sources.filter(isReachedTwice);
   const others = sources.filter((source) => !isReachedTwice(source));
   const groups = others.length > 2 && jobs > 1 ? [slow, others] : [sources];
@@ -108,11 +143,7 @@ async function askKbuild(
   sources: readonly string[],
   options: LocateOptions,
 ): Promise<void> {
-  options.onProgress?.(
-    sources.length === 1
-      ? `asking kbuild about ${sources[0] ?? ''}`
-      : `asking kbuild about ${sources.length} files`,
-  );
+  tellAsking(sources, options);
   const objects = sources.map(objectOf);
   // What is up to date would not be compiled, and so nothing printed about it.
   for (const object of objects) {
