@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readCache } from '../../src/cli/cache-contents.ts';
@@ -20,7 +20,7 @@ import { sha256 } from '../../src/update/sha256.ts';
 import { isSignedBy } from '../../src/update/signature.ts';
 import { generateKeys, parsePublicKey } from '../../src/update/signing-keys.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
-import { type BuildFixture, snapshot } from './build-tree-fixture.ts';
+import { AUTHOR_HEADERS, type BuildFixture, snapshot } from './build-tree-fixture.ts';
 import { createCreateFixture, FIXED, optionsFor } from './create-fixture.ts';
 
 let fixture: BuildFixture;
