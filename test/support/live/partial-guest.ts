@@ -95,7 +95,8 @@ export async function lookAtModules(vm: Vm): Promise<PartialState> {
 
 /** How the loaded module begins its list: `VLAN Dev name` as it was, `VLAN dev name` with the fix. */
 export async function moduleAnswer(vm: Vm): Promise<string> {
-  return (await vm.run('head -1 /proc/net/vlan/config | cut -d" " -f1-3 | cut -f1')).stdout.trim();
+  const { stdout } = await vm.run('head -1 /proc/net/vlan/config');
+  return /^VLAN [Dd]ev name/.exec(stdout)?.[0] ?? stdout;
 }
 
 /** Unloads the module and what came with it. */
