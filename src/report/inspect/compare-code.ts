@@ -16,8 +16,11 @@ export interface CodeRow {
   readonly post: CodeLine | undefined;
 }
 
-/** Two versions of one function do not differ in as many instructions; then all of one stands before all of the other. */
-const MOST_DIFFERENCES = 6000;
+/**
+ * Where more differs, both sides stand beside each other as they come, unaligned: finding what belongs
+ * together takes time with the square of this (0.4 s here), and an update file may be anybody's.
+ */
+const MOST_DIFFERENCES = 2500;
 
 /** Puts a run of instructions of either side into rows, the first beside the first. */
 function* paired(pre: readonly CodeLine[], post: readonly CodeLine[]): Generator<CodeRow> {
