@@ -44,6 +44,9 @@ function byDistance(kernel: Kernel, object: ObjectFile, symbol: ElfSymbol): read
     );
 }
 
+/** Two hundred units. */
+const COMPILE_TIMEOUT_MS = 3_600_000;
+
 let kernel: ImageKernel;
 let matched: readonly UnitMatch[];
 
@@ -69,7 +72,7 @@ beforeAll(async () => {
         return match;
       }),
   );
-});
+}, COMPILE_TIMEOUT_MS);
 
 it('tells dozens of functions of one name apart, each as the list of symbols confirms', () => {
   const confirmed: string[] = [];
