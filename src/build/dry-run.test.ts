@@ -4,7 +4,7 @@ import { readDryRun } from './dry-run.ts';
 /** The lines of a recipe, as kbuild's if_changed_rule makes them. */
 function recipe(object: string, word: string, module = ''): string {
   const trap = `trap 'rm -f ${object}; trap - HUP; kill -s HUP $$' HUP;`;
-  const text = `gcc-12 -DX='\\''\"x\"'\\'' -DKSPLICE_ASKS -c -o ${object} /s/${object.replace(/o$/, 'c')}`;
+  const text = `gcc-12 -DX='\\''"x"'\\'' -DKSPLICE_ASKS -c -o ${object} /s/${object.replace(/o$/, 'c')}`;
   return [
     `set -e;  echo '  KSPLICE-UNIT ${object} ${word}${module} END';    ${trap} gcc-12 -c -o ${object}; scripts/basic/fixdep x.d ${object} '${text}' > x.cmd; rm -f x.d`,
     `set -e;     ${trap} if nm ${object}; then :; fi`,
