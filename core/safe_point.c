@@ -180,18 +180,22 @@ static bool ksplice_is_hooked(struct task_struct *task)
  *
  * The unwinder warns, and gives up, when it meets a kretprobe's frame on a task
  * that is runnable, although one that was preempted is just that
- * (rethook_find_ret_addr()).
+ * (rethook_find_ret_addr()).  To be kept, what the tracers hold is of use only if
+ * the unwinder has not put it in its place.
  */
 static bool ksplice_walk_stack(struct ksplice_switch *sw, struct task_struct *task,
 			       unsigned long sp)
 {
-	ksplice_check_tracers(sw, task);
-	if (!ksplice_is_hooked(task) && ksplice_unwind(sw, task))
+	bool exact = !ksplice_is_hooked(task) && ksplice_unwind(sw, task);
+
+	if (sw->keeping && exact)
 		return true;
 	if (sw->keeping)
 		ksplice_stack_restart(sw);
-	ksplice_scan_stack(sw, task, sp);
-	return false;
+	ksplice_check_tracers(sw, task);
+	if (!exact)
+		ksplice_scan_stack(sw, task, sp);
+	return exact;
 }
 
 static void ksplice_check_stack(struct ksplice_switch *sw, struct task_struct *task,

@@ -74,6 +74,7 @@ describe('in the old code is a thread', () => {
     );
     const log = await expectInTheWay('plain', word, / held$/);
     expect(log).toMatch(/looked at, 1 scanned/);
+    expect(log).toMatch(/held: {3}held\+0x/);
     await guest.script(
       `cd ${TRACING}; echo 0 >events/probes/back/enable; echo -:probes/back >>kprobe_events`,
     );
