@@ -5,6 +5,7 @@
 import { judgeLog } from '../../test/support/case/kernel-log.ts';
 import { compileGuest } from '../../test/support/vm/guest-program.ts';
 import { Vm } from '../../test/support/vm/vm.ts';
+import { withoutAllocationReports } from './allocation-reports.ts';
 import { guestBundle, HOME, PATIENT_LOG } from './guest-bundle.ts';
 import { leaks } from './leaks.ts';
 import type { TortureVerdict } from './report.ts';
@@ -73,9 +74,6 @@ const steps: readonly (readonly [
   ],
 ];
 
-/** What a failed allocation makes the allocators say, with a stack. */
-const announced = [/page allocation failure/, /vmalloc error/, /percpu: allocation failed/];
-
 /** Throws LostVmError when the guest dies. */
 export async function injectFaults(options: FaultOptions): Promise<TortureVerdict> {
   const { image, update, cacheDir, onProgress = () => undefined } = options;
@@ -110,8 +108,7 @@ export async function injectFaults(options: FaultOptions): Promise<TortureVerdic
       break;
     }
   }
-  // That they say something is not asked for: most allocations fail without a word.
-  const { trouble } = judgeLog(await vm.kernelLog(), announced);
+  const { trouble } = judgeLog(withoutAllocationReports(await vm.kernelLog()), []);
   problems.push(...trouble.map((line) => `kernel log: ${line}`), ...(await leaks(vm)));
   return { ok: problems.length === 0, lines: [...lines, ...problems.map((one) => `FAILED ${one}`)] };
 }
