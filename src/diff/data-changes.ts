@@ -80,11 +80,25 @@ function findDifferences(comparison: Comparison): {
   }
 }
 
-function describeChange(path: string, item: UnitItem, change: DataChange, copied: boolean): Diagnostic {
+/** A hook that wrote to what the kernel protects (mark_rodata_ro()) would be the end of it. */
+function adviceOnValue(before: UnitItem): string {
+  return before.sectionClass === 'rodata' || before.section.name === '.data..ro_after_init'
+    ? 'it is write-protected in the running kernel: leave it as it is, and have the code that uses it use a new object'
+    : 'leave the initial value as it is, and change the object in a hook that runs when the update is applied';
+}
+
+function describeChange(
+  path: string,
+  item: UnitItem,
+  before: UnitItem,
+  change: DataChange,
+  copied: boolean,
+): Diagnostic {
   const location = { unit: path, section: item.section.name, symbol: item.name };
   if (item.sectionClass === 'init-data') {
     const message = `${path}: ${change.name}: data used at boot only is changed (${change.why}): no effect on a running kernel`;
-    return { code: 'init_data_changed', severity: 'warning', message, location };
+    const hint = 'do in a hook what the new values would have brought about';
+    return { code: 'init_data_changed', severity: 'warning', message, location, hint };
   }
   if (copied) {
     const message = `${path}: ${change.name}: constant table is changed (${change.why}): the functions that use it get a copy`;
@@ -98,7 +112,7 @@ function describeChange(path: string, item: UnitItem, change: DataChange, copied
     location,
     hint: layout
       ? 'the object of the running kernel stays where and as large as it is: keep what is new in an object of its own'
-      : 'leave the initial value as it is, and change the object in a hook that runs when the update is applied',
+      : adviceOnValue(before),
   };
 }
 
@@ -156,7 +170,9 @@ export function dataChanges(comparison: Comparison): DataChanges {
       // Strings that the compiler makes (`__func__`) change with the code; nobody needs to hear of it.
       ...[...changes]
         .filter(([item]) => !(copied.has(item) && isCopyableConstant(item.name)))
-        .map(([item, change]) => describeChange(path, item, change, copied.has(item))),
+        .map(([item, change]) =>
+          describeChange(path, item, correlation.preOf.get(item) ?? item, change, copied.has(item)),
+        ),
       ...fresh.flatMap((item) => describeNew(comparison, item)),
     ],
   };

@@ -245,6 +245,18 @@ describe('diffUnit: data', () => {
     expect(errorCodes(pointer)).toEqual(['data_changed']);
   });
 
+  it('does not advise to write to what the kernel protects', () => {
+    const ops = (name: string): string =>
+      `int a(int x) { return x; } int b(int x) { return x * 2; } int (*const ops[])(int) = {${name}};`;
+    const late = (value: number): string =>
+      `__attribute__((section(".data..ro_after_init"))) int table[2] = {1, ${value}}; ${reader}`;
+    for (const pair of [diffSources(ops('a'), ops('b')), diffSources(late(2), late(3))]) {
+      expect(pair.change.diagnostics).toMatchObject([
+        { code: 'data_changed', hint: expect.stringContaining('write-protected') },
+      ]);
+    }
+  });
+
   it('does not take a pointer to a changed function for changed data', () => {
     const ops = 'int (*const ops[])(int) = {a};';
     const pair = diffSources(`int a(int x) { return x; } ${ops}`, `int a(int x) { return x + 1; } ${ops}`);
