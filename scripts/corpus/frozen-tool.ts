@@ -3,13 +3,16 @@
  *
  * A run takes hours, and the checkout may be worked on meanwhile: `./ksplice` would build itself anew, and the table
  * would be of no version at all. So the program is built once into a folder named for its contents, with the sources of
- * the core beside it, and every result notes that name. It is made from what the program is compiled to: a changed
+ * the core and the headers for authors beside it, and every result notes that name. It is made from what the program is compiled to: a changed
  * comment or test makes no result obsolete.
  */
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { buildBundle, bundleFiles } from '../bundle.ts';
+
+/** Folders that the program looks for beside itself. */
+const BESIDE = ['core', 'include'] as const;
 
 export interface FrozenTool {
   /** Hexadecimal; stands for the program, the core and the Node that runs them. */
@@ -24,9 +27,10 @@ export async function freezeTool(root: string, directory: string): Promise<Froze
   const work = await mkdtemp(path.join(directory, '.building-'));
   try {
     const program = await buildBundle(path.join(work, 'ksplice.cjs'));
-    const sources = path.join(work, 'core');
-    await cp(path.join(root, 'core'), sources, { recursive: true });
-    const id = await hashOf(program, sources);
+    for (const folder of BESIDE) {
+      await cp(path.join(root, folder), path.join(work, folder), { recursive: true });
+    }
+    const id = await hashOf(program, work);
     const home = path.join(directory, id);
     await rename(work, home).catch((error: unknown) => {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -39,18 +43,21 @@ export async function freezeTool(root: string, directory: string): Promise<Froze
   }
 }
 
-async function hashOf(program: string, sources: string): Promise<string> {
+async function hashOf(program: string, work: string): Promise<string> {
   const hash = createHash('sha256');
   // Two compilations of one program need not be the same bytes; the folder's name is a hash of the program itself.
   const [, part] = await bundleFiles(program);
   hash.update(path.dirname(part?.name ?? ''));
-  const entries = await readdir(sources, { recursive: true, withFileTypes: true });
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name));
+  const files: string[] = [];
+  for (const folder of BESIDE) {
+    const entries = await readdir(path.join(work, folder), { recursive: true, withFileTypes: true });
+    files.push(
+      ...entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name)),
+    );
+  }
   for (const file of files.toSorted()) {
     hash
-      .update(`${path.relative(sources, file)}\0`)
+      .update(`${path.relative(work, file)}\0`)
       .update(await readFile(file))
       .update('\0');
   }
