@@ -9,20 +9,18 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { debianDiff } from '../../../src/debian/debian-diff.ts';
 import { TEST_RELEASE, testCacheDir } from '../vm/test-kernel.ts';
 import { CHECKOUT, hostBundle, hostKsplice } from './host-cli.ts';
+import { releaseFix } from './release-fixes.ts';
 
-/** The two versions of Debian's package, and the file that the fix is in. */
-const FROM = '6.1.170-3';
-const TO = '6.1.176-1';
+/** The file that the fix is in. */
 export const FIXED_SOURCE = 'net/ipv4/ip_options.c';
 export const FIXED_FUNCTION = 'ip_options_get';
 export const UPDATE_ID = 'cve_2026_53249';
 
 /** The fix, with -p1 paths. */
 export async function fixPatch(): Promise<string> {
-  return await debianDiff(FROM, TO, { cacheDir: testCacheDir(), files: [FIXED_SOURCE] });
+  return await releaseFix(FIXED_SOURCE);
 }
 
 async function keyOf(patch: string, bundle: string): Promise<string> {
