@@ -87,10 +87,12 @@ describe('what differs', () => {
 const program = (members: string): string =>
   `struct plain { int a; }; struct named_at_length { ${members} }; struct named_at_length one; struct plain two;`;
 
+async function layouts(members: string): ReturnType<typeof readStructs> {
+  return await readStructs(await compile(program(members)));
+}
+
 describe('structs', () => {
   it('differ by the places of their members', async () => {
-    const layouts = async (members: string): Promise<Awaited<ReturnType<typeof readStructs>>> =>
-      await readStructs(await compile(program(members)));
     const before = await layouts('int a; long b;');
     expect(changedStructs(before, await layouts('int a; long b;'))).toEqual([]);
     // In the hole: the size stays.

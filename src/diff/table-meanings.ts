@@ -74,7 +74,7 @@ const parameter: TableMeaning = {
     ),
     changed: error(
       'the running kernel keeps the old entry: type, setter, variable and permissions stay as they are',
-      'change the setter that the old entry names in place of the entry; chmod its file in /sys/module',
+      'check the value where it is used, or change the setter that the old entry names if it is of this file; chmod its file in /sys/module',
     ),
     removed: warning('its file in /sys/module stays, and can be written to; the new code need not heed it'),
   },

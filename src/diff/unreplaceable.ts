@@ -21,7 +21,7 @@ const exit: Obstacle = {
   code: 'exit_code_changed',
   severity: 'warning',
   what: 'is __exit: it runs when its module is unloaded, which an applied update prevents',
-  hint: 'undo the update before the module is unloaded: the old code runs then',
+  hint: 'an update does not bring it: unload the module and load the fixed one; with the update undone, the old code runs',
 };
 
 function obstacleFor(side: UnitSide, pre: UnitItem): Obstacle | undefined {
