@@ -83,9 +83,10 @@ async function main(only: string | undefined): Promise<void> {
   const corpus = path.join(cache, 'corpus', `${FROM}..${TO}`, 'files');
   const tree = await findTree(cache);
   const units = await readUnits(tree);
-  const outcomes = [...(await readOutcomes(corpus))].filter(
-    ([file]) => only === undefined || file.startsWith(only),
-  );
+  // Those without an update first: what there is to know is known of them.
+  const outcomes = [...(await readOutcomes(corpus))]
+    .filter(([file]) => only === undefined || file.startsWith(only))
+    .toSorted(([, a], [, b]) => Number(a === 'made') - Number(b === 'made'));
   const work = await mkdtemp(path.join(tmpdir(), 'ksplice-count-'));
   const counted: CountedFile[] = [];
   const waiting = outcomes.values();
