@@ -73,7 +73,7 @@ async function linkedSource(source: string, target: string): Promise<void> {
   await rename(unfinished, target);
 }
 
-/** Builds it, or what is missing of it: 14 minutes of processor time, which two processors do in eight. */
+/** Builds it, or what is missing of it: 14 minutes of processor time. */
 export async function buildDebugKernel(options: {
   readonly cacheDir: string;
   readonly jobs: number;

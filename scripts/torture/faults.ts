@@ -70,7 +70,8 @@ const steps: readonly (readonly [
     'rmmod ksplice_torture',
     `write:${SYSFS}/control:forget torture`,
     `write:${SYSFS}/control:create torture`,
-    `is:${SYSFS}/interface:1`,
+    // There is the entry, whatever its stage.
+    `is:${SYSFS}/torture/debug:0`,
   ],
 ];
 
