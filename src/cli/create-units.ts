@@ -11,7 +11,7 @@ import type { CodeBelow as CodeOfBelow, Owned } from '../diff/code-below.ts';
 import { escapesBetweenUnits } from '../diff/escapes-between-units.ts';
 import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
 import type { Replacement } from '../diff/replacement.ts';
-import { isEmptyChange } from '../diff/unit-change.ts';
+import { hasNoEffect } from '../diff/unit-change.ts';
 import { readObject } from '../elf/read-object.ts';
 import { writeObject } from '../elf/write-object.ts';
 import type { MatchMode } from '../match/match-unit.ts';
@@ -64,9 +64,9 @@ export async function compareUnits(
   );
   refuseDiagnostics(diagnostics.filter(({ severity }) => severity === 'error'));
   const notes = [...built.notes, ...diagnostics.map(({ severity, message }) => `${severity}: ${message}`)];
-  if (compared.every(({ change }) => isEmptyChange(change))) {
+  if (compared.every(({ change }) => hasNoEffect(change))) {
     throw new NoChangeError('no_change', withNotes('the patch changes no code of this kernel', notes), {
-      hint: 'comments, or code that this configuration leaves out?',
+      hint: 'comments, code that this configuration leaves out, or new functions that nobody calls?',
       details: { units: built.units.map((unit) => unit.path), notes },
     });
   }

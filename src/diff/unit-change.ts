@@ -85,6 +85,11 @@ export function itemPart(item: UnitItem): ItemPart {
   };
 }
 
+/** Whether nothing of this unit's would ever run: new functions are reached from replaced ones and from hooks only. */
+export function hasNoEffect({ replaced, changedData, hooks }: UnitChange): boolean {
+  return [replaced, changedData, hooks].every(({ length }) => length === 0);
+}
+
 /** Whether the update would have nothing to do for this unit; there may be diagnostics all the same. */
 export function isEmptyChange(change: UnitChange): boolean {
   const { replaced, newFunctions, changedData, hooks } = change;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isEmptyChange } from '../../src/diff/unit-change.ts';
+import { hasNoEffect, isEmptyChange } from '../../src/diff/unit-change.ts';
 import { diffSources, errorCodes, replacedNames } from './diff-compile.ts';
 
 describe('diffUnit: what is no change', () => {
@@ -217,6 +217,18 @@ function twoLimits(name: string, part: number): string {
     #define LIMITED(n) ({ static long ${name}[2] = { 7, 8 }; if (${name}[${part}] < 5) ${name}[${part}] += n; })
     int f(int x) { LIMITED(x); LIMITED(x * 3); return use(x); }`;
 }
+
+it('diffUnit: a new function that nobody calls has no effect, as when an inlined one is no longer static', () => {
+  const inlined = 'static int twice(int x) { return x * 2; } int f(int x) { return twice(x); }';
+  const made = diffSources(inlined, inlined.replace('static ', ''));
+  expect(made.change.newFunctions.map(({ name }) => name)).toEqual(['twice']);
+  expect([isEmptyChange(made.change), hasNoEffect(made.change)]).toEqual([false, true]);
+  const called = diffSources(
+    'int f(int x) { return x; }',
+    'int g(void); int f(int x) { return x + g(); } int g(void) { return use(1); }',
+  );
+  expect(hasNoEffect(called.change)).toBe(false);
+});
 
 describe('diffUnit: data', () => {
   const reader = 'int f(void) { return use(table[1]); }';
