@@ -237,12 +237,14 @@ describe('apply', () => {
 describe('a module that was unloaded by force under an update', () => {
   it('while a hook sleeps that is called before the switch: nothing is written, and the hooks are told', async () => {
     await guest.reload('hooks=1');
+    const before = await guest.script(`cat ${HELD}/stage`);
+    expect(before).not.toBe('applied');
     await guest.script(`(echo applied >${HELD}/stage) 2>/run/said & echo $! >/run/writer`);
     await guest.until('[ "$(cat /sys/module/held_update/parameters/inside)" = 1 ]');
     await guest.script(`rmmod -f held && echo 1 >/sys/module/held_update/parameters/go`);
     await guest.until(`grep -qx target_not_loaded ${HELD}/abort_cause`);
     expect(await guest.script(`cat ${HELD}/stage /sys/module/held_update/parameters/calls`)).toBe(
-      'preparing\n1,0,1',
+      `${before}\n1,0,1`,
     );
     // With the module back, everything can begin anew.
     await guest.script(`rmmod held_update && echo forget held >/sys/kernel/ksplice/control`);
