@@ -6,7 +6,10 @@
  * back.
  */
 import {
+  accessSync,
   closeSync,
+  constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -128,10 +131,18 @@ export async function installModules(
   }
 }
 
+/** mkdir() says ENOENT of a read-only file system where more than one directory is missing; whoever is told wants the reason. */
+function makeDirectory(directory: string): void {
+  let there = directory;
+  while (!existsSync(there)) there = path.dirname(there);
+  accessSync(there, constants.W_OK);
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+}
+
 async function placeFiles(tree: ModuleTree, update: Update, modules: readonly UpdateModule[]): Promise<void> {
   const directory = tree.directoryOf(update.id);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    makeDirectory(directory);
     // The manifest first: by it whoever comes after a run that was killed knows what the rest is.
     const manifest = path.join(directory, MANIFEST_FILE);
     writeWhole(`${manifest}${NEW}`, encodeManifest(update.manifest, manifest));
