@@ -1,4 +1,5 @@
 import type { UnitCheck } from '../link/check-update.ts';
+import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { SignatureGate } from '../live/trust/gate.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
@@ -11,6 +12,7 @@ import type { Session } from './session.ts';
 /** `ksplice check FILE` */
 export async function check(session: Session, flags: CheckFlags, file: string): Promise<void> {
   checkKernelFlags(flags);
+  if (flags.image === undefined) requireRoot("read the running kernel's memory");
   session.progress.step(`checking ${file}`);
   const update = readUpdateFile(file);
   // What was applied to this machine says nothing of a kernel at rest.
