@@ -15,6 +15,7 @@ const judge = (lines: readonly string[], announced: readonly RegExp[] = []) =>
 describe('judgeLog', () => {
   it('has nothing against ordinary lines and the two notices about an unsigned module', () => {
     const verdict = judge([
+      '[   0.1] \tRCU CPU stall warnings timeout set to 300 (rcu_cpu_stall_timeout).',
       '[   1.0] ksplice: x: applied',
       '[   1.0] ksplice: loading out-of-tree module taints kernel.',
       '[   1.0] ksplice: module verification failed: signature and/or required key missing - tainting kernel',

@@ -15,7 +15,9 @@ const TROUBLE = [
   /\b(stall|lockup|hung task|blocked for more than)\b/,
   /\btaint/i,
 ];
-const TAINT_NOTICES = [
+/** Words of trouble that tell of none. */
+const NOTICES = [
+  /RCU CPU stall warnings timeout set to \d+ \(rcu_cpu_stall_timeout\)\.$/,
   /loading out-of-tree module taints kernel\.$/,
   /module verification failed: signature and\/or required key missing - tainting kernel$/,
 ];
@@ -52,7 +54,7 @@ export function judgeLog(log: string, announced: readonly RegExp[]): LogVerdict 
   return {
     trouble: others
       .flat()
-      .filter((line) => !TAINT_NOTICES.some((notice) => notice.test(line)))
+      .filter((line) => !NOTICES.some((notice) => notice.test(line)))
       .filter((line) => TROUBLE.some((pattern) => pattern.test(line))),
     missing: announced.filter((pattern) => !pattern.test(log)),
   };
