@@ -62,6 +62,11 @@ export function checkBelow(updates: readonly Update[], kernel: KernelParts, core
   }
 }
 
+/** The replacement object that an update has for the unit. */
+function replacementIn({ units }: Update, unit: BuiltUnit): Uint8Array | undefined {
+  return units.find(({ path, target }) => path === unit.path && target === unit.target)?.replacement;
+}
+
 /** Finds out whose code the unit's functions and objects are; undefined without updates below. */
 export async function unitBelow(
   unit: BuiltUnit,
@@ -70,12 +75,11 @@ export async function unitBelow(
 ): Promise<CodeBelow | undefined> {
   const objects = [...unit.levels, unit.pre];
   const inputs: LevelInput[] = [];
-  for (const [level, { id, units }] of updates.entries()) {
+  for (const [level, update] of updates.entries()) {
     const [pre, post] = [objects[level], objects[level + 1]];
     if (pre === undefined || post === undefined) continue;
-    const replacement = units.find(({ path, target }) => path === unit.path && target === unit.target);
     const compared = await compare({ ...unit, pre, post, layouts: [], crcs: [] });
-    inputs.push({ id, ...compared, replacement: replacement?.replacement });
+    inputs.push({ id: update.id, ...compared, replacement: replacementIn(update, unit) });
   }
   return inputs.length === 0 ? undefined : codeBelow(inputs);
 }
@@ -86,8 +90,8 @@ export function replacementsOf(
   updates: readonly Update[],
   owners: ReadonlySet<string>,
 ): readonly ReplacementBelow[] {
-  return updates.flatMap(({ id, units }) => {
-    const part = units.find(({ path, target }) => path === unit.path && target === unit.target);
-    return part === undefined || !owners.has(id) ? [] : [{ id, replacement: part.replacement }];
+  return updates.flatMap((update) => {
+    const replacement = replacementIn(update, unit);
+    return replacement === undefined || !owners.has(update.id) ? [] : [{ id: update.id, replacement }];
   });
 }

@@ -8,7 +8,7 @@ import { compareUnit, diffCompared } from '../diff/diff-unit.ts';
 import { extractReplacement } from '../diff/extract-replacement.ts';
 import { checkLinkedNames, hasLinkedNames, type SymbolTypes } from '../diff/kernel-names.ts';
 import type { Replacement } from '../diff/replacement.ts';
-import { isEmptyChange, type UnitChange } from '../diff/unit-change.ts';
+import { needsReplacement, type UnitChange } from '../diff/unit-change.ts';
 import { readObject } from '../elf/read-object.ts';
 import { ImageKernel } from '../kernel/image/image-kernel.ts';
 import type { ComparedUnit } from './create-changes.ts';
@@ -69,9 +69,8 @@ export async function diffBuilt(unit: BuiltUnit, compare: CompareObjects): Promi
     change,
     replacement: undefined,
   };
-  // A unit that only brings a global variable matters to the others.
-  const isWanted = !isEmptyChange(change) || change.newData.some(({ scope }) => scope === 'global');
-  if (!isWanted || change.diagnostics.some(({ severity }) => severity === 'error')) return diffed;
+  if (!needsReplacement(change) || change.diagnostics.some(({ severity }) => severity === 'error'))
+    return diffed;
   try {
     return { ...diffed, replacement: extractReplacement(comparison, change) };
   } catch (error) {

@@ -12,7 +12,7 @@ import type { Comparison } from './compare-items.ts';
 import { extractReplacement } from './extract-replacement.ts';
 import type { Replacement } from './replacement.ts';
 import type { UnitItem } from './unit.ts';
-import { isEmptyChange, type UnitChange } from './unit-change.ts';
+import { needsReplacement, type UnitChange } from './unit-change.ts';
 
 /** What an update below does to a unit. */
 export interface LevelInput {
@@ -71,9 +71,8 @@ function otherUpdate({ id, comparison, replacement }: LevelInput, found: string)
 
 function levelOf(input: LevelInput): Level {
   const { id, comparison, change, replacement } = input;
-  const isEmpty = isEmptyChange(change) && change.newData.every(({ scope }) => scope !== 'global');
   if (replacement === undefined) {
-    if (!isEmpty) throw otherUpdate(input, 'its patch changes code');
+    if (needsReplacement(change)) throw otherUpdate(input, 'its patch changes code');
     return { id, comparison, replacement: undefined };
   }
   const made = extractReplacement(comparison, change);

@@ -90,6 +90,11 @@ export function hasNoEffect({ replaced, changedData, hooks }: UnitChange): boole
   return [replaced, changedData, hooks].every(({ length }) => length === 0);
 }
 
+/** Whether a unit has replacement code: one that only brings a global variable matters to the others. */
+export function needsReplacement(change: UnitChange): boolean {
+  return !isEmptyChange(change) || change.newData.some(({ scope }) => scope === 'global');
+}
+
 /** Whether the update would have nothing to do for this unit; there may be diagnostics all the same. */
 export function isEmptyChange(change: UnitChange): boolean {
   const { replaced, newFunctions, changedData, hooks } = change;

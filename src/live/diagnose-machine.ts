@@ -1,11 +1,11 @@
 /**
  * What this machine has, lacks and forbids, for updates to be applied. Looks only, changes nothing.
  */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
 import { coreInterface, isCoreLoaded, listEntries } from './core-sysfs.ts';
-import { checkModulesAllowed, moduleTools } from './kernel-module.ts';
+import { checkModulesAllowed, moduleTools, readOr } from './kernel-module.ts';
 import { listLivepatches } from './livepatch-owner.ts';
 import { requireRoot } from './require-root.ts';
 import { listKprobes } from './text-patches.ts';
@@ -32,14 +32,6 @@ export async function find(
   } catch (error) {
     if (!(error instanceof KspliceError)) throw error;
     return { for: aim, what, state: 'missing', found: error.message, hint: error.hint ?? null };
-  }
-}
-
-function readOr(file: string, otherwise: string): string {
-  try {
-    return readFileSync(file, 'latin1').trim();
-  } catch {
-    return otherwise;
   }
 }
 

@@ -26,7 +26,8 @@ export function moduleTools(): readonly string[] {
   return ['insmod', 'rmmod'].map(systemTool);
 }
 
-function readOr(file: string, otherwise: string): string {
+/** What a file of the kernel's says, or `otherwise` where it cannot be read. */
+export function readOr(file: string, otherwise: string): string {
   try {
     return readFileSync(file, 'latin1').trim();
   } catch {
