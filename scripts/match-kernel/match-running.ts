@@ -2,16 +2,13 @@
  * Matches units with a kernel that runs: boots it in a guest, with the objects and a program of ours on board that
  * matches there, and takes the result home.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import type { DebianKernel } from '../../src/debian/debian-sources.ts';
 import { VMLINUX } from '../../src/kernel/symbol-scope.ts';
 import type { GuestFile } from '../../test/support/vm/initramfs.ts';
 import { Vm } from '../../test/support/vm/vm.ts';
+import { guestProgram } from '../guest-program.ts';
 import { guestModules } from './guest-modules.ts';
 import { type CompiledUnit, type MatchRun, matchRunSchema } from './unit-result.ts';
 
@@ -31,31 +28,6 @@ const MEMORY_MB = 4096;
 const BOOT_TIMEOUT_MS = 600_000;
 const MATCH_TIMEOUT_MS = 3_600_000;
 
-/** The program in one file, and the decoder's WebAssembly, which it looks for beside itself. */
-async function guestProgram(): Promise<readonly GuestFile[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'ksplice-match-'));
-  try {
-    const outfile = join(folder, 'guest.cjs');
-    await build({
-      entryPoints: [join(import.meta.dirname, 'guest-main.ts')],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      target: 'node20.19',
-      format: 'cjs',
-      keepNames: true,
-      logLevel: 'warning',
-    });
-    const decoder = dirname(createRequire(import.meta.url).resolve('iced-x86'));
-    return [
-      { path: PROGRAM, contents: await readFile(outfile) },
-      { path: `${HOME}/iced_x86_bg.wasm`, from: join(decoder, 'iced_x86_bg.wasm') },
-    ];
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
 /** Throws LostVmError, VmTimeoutError, and what the program in the guest had to say if it failed. */
 export async function matchRunning(
   debian: DebianKernel,
@@ -67,7 +39,7 @@ export async function matchRunning(
   const objects = new Map(units.map(({ path, file }) => [path, file]));
   const targets = new Set(units.map(({ target }) => target).filter((target) => target !== VMLINUX));
   const files: readonly GuestFile[] = [
-    ...(await guestProgram()),
+    ...(await guestProgram(join(import.meta.dirname, 'guest-main.ts'), PROGRAM)),
     ...(await guestModules(debian.modules, debian.release, targets)),
     ...[...objects].map(([path, from]) => ({ path: `${HOME}/objects/${path}`, from })),
     { path: UNITS, contents: JSON.stringify(aboard) },

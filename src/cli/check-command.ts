@@ -1,5 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  modulesFlag,
+  text,
+  updateFile,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type CheckFlags = CommonFlags & {
@@ -18,13 +26,7 @@ export const checkCommand: Command<CliContext> = buildCommand<CheckFlags, [strin
         placeholder: 'VMLINUZ',
         brief: 'Check against the kernel in this file, instead of the running one',
       },
-      modules: {
-        kind: 'parsed',
-        parse: text,
-        optional: true,
-        placeholder: 'DIR',
-        brief: 'Where the modules of that kernel are: DIR as /lib/modules/RELEASE',
-      },
+      modules: modulesFlag,
       json: jsonFlag,
       verbose: {
         kind: 'boolean',
@@ -34,10 +36,7 @@ export const checkCommand: Command<CliContext> = buildCommand<CheckFlags, [strin
       },
     },
     aliases: { v: 'verbose' },
-    positional: {
-      kind: 'tuple',
-      parameters: [{ parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' }],
-    },
+    positional: updateFile,
   },
   docs: {
     brief: 'Check whether an update fits a kernel, and change nothing',

@@ -65,6 +65,21 @@ export function text(input: string): string {
   return input;
 }
 
+/** Goes with the image of a kernel at rest. */
+export const modulesFlag = {
+  kind: 'parsed',
+  parse: text,
+  optional: true,
+  placeholder: 'DIR',
+  brief: 'Where the modules of that kernel are: DIR as /lib/modules/RELEASE',
+} as const;
+
+/** The only argument of a command that looks at an update. */
+export const updateFile = {
+  kind: 'tuple',
+  parameters: [{ parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' }],
+} as const;
+
 const EXIT_STATUS: Readonly<Record<number, string>> = {
   0: 'done',
   2: 'refused: understood, and not safe',

@@ -1,5 +1,14 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  modulesFlag,
+  text,
+  updateFile,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type InspectFlags = CommonFlags & {
@@ -27,13 +36,7 @@ export const inspectCommand: Command<CliContext> = buildCommand<InspectFlags, [s
         placeholder: 'VMLINUZ',
         brief: 'Check it against the kernel in this file, too, as `ksplice check` does',
       },
-      modules: {
-        kind: 'parsed',
-        parse: text,
-        optional: true,
-        placeholder: 'DIR',
-        brief: 'Where the modules of that kernel are: DIR as /lib/modules/RELEASE',
-      },
+      modules: modulesFlag,
       running: {
         kind: 'boolean',
         optional: true,
@@ -44,10 +47,7 @@ export const inspectCommand: Command<CliContext> = buildCommand<InspectFlags, [s
       verbose: verboseFlag,
     },
     aliases: { v: 'verbose' },
-    positional: {
-      kind: 'tuple',
-      parameters: [{ parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' }],
-    },
+    positional: updateFile,
   },
   docs: {
     brief: 'Show what an update changes, function by function',
