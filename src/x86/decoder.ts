@@ -7,6 +7,7 @@
  * would not.) And its objects live in WebAssembly memory that no garbage collector sees, so each must be freed:
  * the decoder makes them, frees them before it returns, and hands out plain records.
  */
+import { setFlagsFromString } from 'node:v8';
 import type { Decoder as IcedDecoder, Instruction as IcedInstruction } from 'iced-x86';
 import type { Flow, Instruction } from './instruction.ts';
 
@@ -36,8 +37,15 @@ export interface Decoder {
   textOf(instructions: readonly Instruction[]): readonly string[];
 }
 
-/** Loads iced-x86; the second time is free. */
+/**
+ * Loads iced-x86; the second time is free.
+ *
+ * V8 would compile what runs often a second time, better, and swap the code under the running program. On a machine that
+ * QEMU emulates (TCG) one load in five then went wrong: a segmentation fault, a wrong type, a process that never ended.
+ * With either compiler alone none did, and the first one's code is no slower for us: our own part takes most of the time.
+ */
 export async function loadDecoder(): Promise<Decoder> {
+  setFlagsFromString('--no-wasm-tier-up');
   return createDecoder(await import('iced-x86'));
 }
 
