@@ -27,7 +27,7 @@ async function keyOf(patch: string, bundle: string): Promise<string> {
   const key = createHash('sha256').update(`${TEST_RELEASE}\n${UPDATE_ID}\n${patch}`);
   key.update(await readFile(bundle));
   const core = join(CHECKOUT, 'core');
-  for (const name of (await readdir(core)).toSorted()) {
+  for (const name of (await readdir(core, { recursive: true })).toSorted()) {
     if (/\.[ch]$|^Kbuild$/.test(name)) key.update(`${name}\n`).update(await readFile(join(core, name)));
   }
   return key.digest('hex').slice(0, 16);
