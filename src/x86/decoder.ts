@@ -41,10 +41,12 @@ export interface Decoder {
  * Loads iced-x86; the second time is free.
  *
  * V8 would compile what runs often a second time, better, and swap the code under the running program. On a machine that
- * QEMU emulates (TCG) one load in five then went wrong: a segmentation fault, a wrong type, a process that never ended.
- * With either compiler alone none did, and the first one's code is no slower for us: our own part takes most of the time.
+ * QEMU emulates (TCG) one load in five then went wrong: a segmentation fault, a value of a wrong type, a process that never
+ * ended. With either compiler alone none of 60 did, and the first one's code is no slower for us: most of the time is our own.
+ * Only a V8 that has not begun with WebAssembly heeds these flags, and only both together.
  */
 export async function loadDecoder(): Promise<Decoder> {
+  setFlagsFromString('--no-wasm-dynamic-tiering');
   setFlagsFromString('--no-wasm-tier-up');
   return createDecoder(await import('iced-x86'));
 }
