@@ -1,5 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type ApplyFlags = CommonFlags & {
@@ -25,9 +33,10 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
         brief: 'Show each attempt, and the stacks of the tasks that were in the way',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { v: 'verbose' },
+    aliases: { q: 'quiet', v: 'verbose' },
     positional: {
       kind: 'array',
       minimum: 1,

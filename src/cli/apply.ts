@@ -67,7 +67,7 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
       signed?.commit();
     }
   });
-  session.result({ updates: results }, results.map(resultText).join(''));
+  session.done({ updates: results }, results.map(resultText).join(''));
 }
 
 function resultText(result: AppliedUpdate): string {

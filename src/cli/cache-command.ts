@@ -1,5 +1,13 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type CachePruneFlags = CommonFlags & {
@@ -18,7 +26,10 @@ function parseDays(input: string): number {
 
 const listCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./cache.ts')).listCache),
-  parameters: { flags: { json: jsonFlag, verbose: verboseFlag }, aliases: { v: 'verbose' } },
+  parameters: {
+    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
+    aliases: { q: 'quiet', v: 'verbose' },
+  },
   docs: {
     brief: 'List what the cache holds',
     fullDescription: describeCommand(
@@ -55,9 +66,10 @@ const pruneCommand: Command<CliContext> = buildCommand<CachePruneFlags, [], CliC
         brief: 'Only say what would be removed',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { v: 'verbose' },
+    aliases: { q: 'quiet', v: 'verbose' },
   },
   docs: {
     brief: 'Remove from the cache what is not used',

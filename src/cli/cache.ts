@@ -34,7 +34,7 @@ export async function prune(session: Session, flags: CachePruneFlags): Promise<v
   session.signal.throwIfAborted();
   const size = totalSize(removed);
   const what = dryRun === true ? 'would remove' : 'removed';
-  session.result(
+  session.done(
     { directory, dryRun: dryRun === true, size, removed: removed.map(partJson) },
     `${rows(removed)}${directory}: ${what} ${counted(removed.length, 'part')}, ${formatSize(size)}\n`,
   );

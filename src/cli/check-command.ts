@@ -5,6 +5,7 @@ import {
   jsonFlag,
   lazily,
   modulesFlag,
+  quietFlag,
   text,
   updateFile,
 } from './command.ts';
@@ -28,6 +29,7 @@ export const checkCommand: Command<CliContext> = buildCommand<CheckFlags, [strin
       },
       modules: modulesFlag,
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: {
         kind: 'boolean',
         brief: 'Say of every symbol where it is and how that is known, and print every command that is run',
@@ -35,7 +37,7 @@ export const checkCommand: Command<CliContext> = buildCommand<CheckFlags, [strin
         withNegated: false,
       },
     },
-    aliases: { v: 'verbose' },
+    aliases: { q: 'quiet', v: 'verbose' },
     positional: updateFile,
   },
   docs: {

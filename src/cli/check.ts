@@ -23,7 +23,7 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   const { units, identity, isRunning, difference } = await checkAgainstKernel(session, flags, update);
   refuseMismatches(units);
   if (difference !== undefined) throw difference;
-  session.result(
+  session.done(
     { id: update.id, kernel: { ...identity, running: isRunning }, mode: update.matching, signature, units },
     `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}${signedText(signature)}\n`,
   );

@@ -11,6 +11,8 @@ import { type CommonFlags, createSession, type Session } from './session.ts';
 export interface CliContext extends CommandContext {
   readonly process: StricliProcess;
   readonly host: Host;
+  /** Sets the exit status of a command that does not fail. */
+  readonly endWith: (status: number) => void;
 }
 
 export type CommandBody<Flags extends CommonFlags, Args extends readonly unknown[]> = (
@@ -26,7 +28,7 @@ export function lazily<Flags extends CommonFlags & BaseFlags, Args extends reado
   return async () => {
     const body = await load();
     return async function runBody(this: CliContext, flags: Flags, ...args: Args): Promise<void> {
-      const session = createSession(this.host, flags);
+      const session = createSession(this.host, flags, this.endWith);
       const unwatch = session.verbose
         ? watchCommands((line) => {
             session.progress.print(`$ ${line}`);
@@ -49,6 +51,14 @@ export function lazily<Flags extends CommonFlags & BaseFlags, Args extends reado
 export const verboseFlag = {
   kind: 'boolean',
   brief: 'Print every command that is run, and where an error comes from',
+  optional: true,
+  withNegated: false,
+} as const;
+
+export const quietFlag = {
+  kind: 'boolean',
+  brief:
+    'Say nothing of what is being done and of what was done: warnings, errors, and what is asked for stay',
   optional: true,
   withNegated: false,
 } as const;

@@ -1,6 +1,14 @@
 import { buildCommand, type Command } from '@stricli/core';
 import type { MatchMode } from '../match/match-unit.ts';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 import { signingFlags } from './signing-flags.ts';
 
@@ -171,9 +179,10 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         brief: 'Compilations at the same time [number of CPUs]',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { o: 'output', v: 'verbose' },
+    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
   },
   docs: {
     brief: 'Make an update from a source patch',

@@ -46,7 +46,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   if (flags.prebuild === true) {
     const { kernel, tree } = await prebuildKernel(options);
     const seconds = elapsed();
-    session.result(
+    session.done(
       { release: kernel.release, version: kernel.version, tree: tree.buildDir, notes: tree.notes, seconds },
       `prepared ${kernel.release} for updates, in ${formatDuration(seconds * 1000)}\n`,
     );
@@ -73,7 +73,9 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     notes,
     seconds,
   };
-  session.result(result, resultText(contents, file, notes, signed?.statement, bytes.length, seconds));
+  // They are part of the result, which is left out.
+  if (flags.quiet === true && !session.json) for (const note of notes) session.progress.print(note);
+  session.done(result, resultText(contents, file, notes, signed?.statement, bytes.length, seconds));
 }
 
 /** What says how the update shall be means nothing where none is made. Throws UsageError. */

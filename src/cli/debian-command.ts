@@ -1,8 +1,17 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type DebianDiffFlags = {
+  readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly file?: readonly string[];
 };
@@ -10,8 +19,8 @@ export type DebianDiffFlags = {
 const sourcesCommand: Command<CliContext> = buildCommand<CommonFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./debian-sources.ts')).sources),
   parameters: {
-    flags: { json: jsonFlag, verbose: verboseFlag },
-    aliases: { v: 'verbose' },
+    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
+    aliases: { q: 'quiet', v: 'verbose' },
     positional: {
       kind: 'tuple',
       parameters: [{ parse: text, placeholder: 'RELEASE', brief: 'Debian kernel, as in uname -r' }],
@@ -39,9 +48,10 @@ const diffCommand: Command<CliContext> = buildCommand<DebianDiffFlags, [string, 
         placeholder: 'PATH',
         brief: 'Only this file of the source tree, or the files of this folder; repeat it for more [all]',
       },
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { v: 'verbose' },
+    aliases: { q: 'quiet', v: 'verbose' },
     positional: {
       kind: 'tuple',
       parameters: [

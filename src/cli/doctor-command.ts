@@ -1,5 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, verboseFlag } from './command.ts';
+import { type CliContext, describeCommand, jsonFlag, lazily, quietFlag, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 const AIMS = ['apply', 'create'] as const;
@@ -19,9 +19,10 @@ export const doctorCommand: Command<CliContext> = buildCommand<DoctorFlags, [], 
         brief: 'Look only at what this command needs [both]',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { v: 'verbose' },
+    aliases: { q: 'quiet', v: 'verbose' },
   },
   docs: {
     brief: 'Say what this machine lacks for making and for applying updates',

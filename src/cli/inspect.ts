@@ -40,11 +40,12 @@ export async function inspect(session: Session, flags: InspectFlags, file: strin
   const text = html === undefined ? inspectionText(inspection) : writtenText(html, page, inspection);
   if (checked !== undefined && !checked.fits) {
     // What is in the update may be looked at although it does not fit; the command fails all the same.
-    if (!session.json) session.result({}, text);
+    if (!session.json) (html === undefined ? session.result : session.done)({}, text);
     refuseMismatches(checked.units);
     if (checked.difference !== undefined) throw checked.difference;
   }
-  session.result(session.json ? inspectionJson(inspection) : {}, text);
+  const tell = html === undefined ? session.result : session.done;
+  tell(session.json ? inspectionJson(inspection) : {}, text);
 }
 
 function describeKernel(checked: CheckedUpdate, { image }: InspectFlags): CheckedKernel {

@@ -1,5 +1,13 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 import { passphraseFlag, signingFlags } from './signing-flags.ts';
 
@@ -16,12 +24,12 @@ export type KeyTrustFlags = CommonFlags & {
   readonly name?: string;
 };
 
-const aliases = { v: 'verbose' } as const;
+const aliases = { q: 'quiet', v: 'verbose' } as const;
 
 const generateCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-files.ts')).generateKey),
   parameters: {
-    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, verbose: verboseFlag },
+    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
     aliases,
     positional: {
       kind: 'tuple',
@@ -47,7 +55,7 @@ const generateCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string]
 const publicCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-files.ts')).publicKey),
   parameters: {
-    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, verbose: verboseFlag },
+    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
     aliases,
     positional: {
       kind: 'tuple',
@@ -71,6 +79,7 @@ const signCommand: Command<CliContext> = buildCommand<KeySignFlags, string[], Cl
       key: { kind: 'parsed', parse: text, placeholder: 'KEYFILE', brief: 'Private key' },
       ...signingFlags,
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
     aliases,
@@ -102,6 +111,7 @@ const trustCommand: Command<CliContext> = buildCommand<KeyTrustFlags, [string], 
         brief: 'What the key is called here [the name of the file, without .pem]',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
     aliases,
@@ -126,7 +136,7 @@ const trustCommand: Command<CliContext> = buildCommand<KeyTrustFlags, [string], 
 const revokeCommand: Command<CliContext> = buildCommand<CommonFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-trust.ts')).revoke),
   parameters: {
-    flags: { json: jsonFlag, verbose: verboseFlag },
+    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
     aliases,
     positional: {
       kind: 'tuple',
@@ -151,7 +161,7 @@ const revokeCommand: Command<CliContext> = buildCommand<CommonFlags, [string], C
 
 const listCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./key-trust.ts')).listKeys),
-  parameters: { flags: { json: jsonFlag, verbose: verboseFlag }, aliases },
+  parameters: { flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag }, aliases },
   docs: {
     brief: 'List the keys that this machine trusts, and its policy',
     fullDescription: describeCommand(

@@ -54,7 +54,7 @@ export async function generateKey(session: Session, flags: KeyFileFlags, file: s
     throw error;
   }
   const { cwd } = session.host;
-  session.result(
+  session.done(
     { key: id, private: path.resolve(cwd, file), public: path.resolve(cwd, publicFile) },
     `made key ${shortKeyId(id)}\n  private: ${file}   sign with it, show it to nobody, have a copy in a safe place\n  public:  ${publicFile}   for the machines: ksplice key trust ${publicFile}\n`,
   );
@@ -82,7 +82,7 @@ export async function signFiles(
     signed.push({ file, ...(await signer.sign(readUpdateBytes(file), file)) });
   }
   for (const { file, bytes } of signed) await writeWhole(file, bytes);
-  session.result(
+  session.done(
     { updates: signed.map(({ file, statement }) => ({ file, ...statement })) },
     signed
       .map(

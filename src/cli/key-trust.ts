@@ -20,7 +20,7 @@ export async function trust(session: Session, flags: KeyTrustFlags, file: string
   const policy = hasPolicy
     ? `policy: ${mode}`
     : `there is no ${paths.policy}: updates that are not signed are applied with a warning; to refuse them, put in it: signatures = require`;
-  session.result(
+  session.done(
     { name, key: key.id, policy: mode },
     `trusted: ${name}, key ${shortKeyId(key.id)}\n${policy}\n`,
   );
@@ -30,7 +30,7 @@ export async function trust(session: Session, flags: KeyTrustFlags, file: string
 export async function revoke(session: Session, _flags: CommonFlags, wanted: string): Promise<void> {
   requireRoot('say which keys this machine trusts');
   const key = revokeKey(trustPaths(), wanted);
-  session.result({ key }, `revoked: key ${shortKeyId(key)}; what it has signed is refused from now on\n`);
+  session.done({ key }, `revoked: key ${shortKeyId(key)}; what it has signed is refused from now on\n`);
 }
 
 /** `ksplice key list` */

@@ -1,5 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type MetricsFlags = CommonFlags & {
@@ -18,9 +26,10 @@ export const metricsCommand: Command<CliContext> = buildCommand<MetricsFlags, []
         brief: 'Write to this file, whole or not at all, instead of to standard output',
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { o: 'output', v: 'verbose' },
+    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
   },
   docs: {
     brief: 'Print figures for monitoring',

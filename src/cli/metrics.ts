@@ -17,5 +17,5 @@ export async function metrics(session: Session, { output }: MetricsFlags): Promi
     return;
   }
   await writeWhole(output, text);
-  session.result({ file: output }, `wrote ${output}\n`);
+  session.done({ file: output }, `wrote ${output}\n`);
 }

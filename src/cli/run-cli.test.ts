@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Host } from './host.ts';
 import { runCli } from './run-cli.ts';
@@ -60,26 +63,27 @@ const COMMANDS: readonly (readonly [string, readonly string[]])[] = [
       '--passphrase-file',
       '--jobs',
       '--json',
+      '--quiet',
       '--verbose',
     ],
   ],
-  ['inspect', ['--html', '--image', '--modules', '--running', '--json', '--verbose']],
-  ['apply', ['--partial', '--debug', '--json', '--verbose']],
-  ['undo', ['--json', '--verbose']],
-  ['view', ['--file', '--json', '--verbose']],
-  ['key generate', ['--passphrase-file', '--json', '--verbose']],
-  ['key public', ['--passphrase-file', '--json', '--verbose']],
-  ['key sign', ['--key', '--serial', '--passphrase-file', '--json', '--verbose']],
-  ['key trust', ['--name', '--json', '--verbose']],
-  ['key revoke', ['--json', '--verbose']],
-  ['key list', ['--json', '--verbose']],
-  ['uname', ['--json', '--verbose']],
-  ['metrics', ['--output', '--json', '--verbose']],
-  ['doctor', ['--for', '--json', '--verbose']],
-  ['debian sources', ['--json', '--verbose']],
-  ['debian diff', ['--file', '--verbose']],
-  ['cache list', ['--json', '--verbose']],
-  ['cache prune', ['--older-than', '--kernel', '--all', '--dry-run', '--json', '--verbose']],
+  ['inspect', ['--html', '--image', '--modules', '--running', '--json', '--quiet', '--verbose']],
+  ['apply', ['--partial', '--debug', '--json', '--quiet', '--verbose']],
+  ['undo', ['--json', '--quiet', '--verbose']],
+  ['view', ['--file', '--check', '--json', '--quiet', '--verbose']],
+  ['key generate', ['--passphrase-file', '--json', '--quiet', '--verbose']],
+  ['key public', ['--passphrase-file', '--json', '--quiet', '--verbose']],
+  ['key sign', ['--key', '--serial', '--passphrase-file', '--json', '--quiet', '--verbose']],
+  ['key trust', ['--name', '--json', '--quiet', '--verbose']],
+  ['key revoke', ['--json', '--quiet', '--verbose']],
+  ['key list', ['--json', '--quiet', '--verbose']],
+  ['uname', ['--json', '--quiet', '--verbose']],
+  ['metrics', ['--output', '--json', '--quiet', '--verbose']],
+  ['doctor', ['--for', '--json', '--quiet', '--verbose']],
+  ['debian sources', ['--json', '--quiet', '--verbose']],
+  ['debian diff', ['--file', '--quiet', '--verbose']],
+  ['cache list', ['--json', '--quiet', '--verbose']],
+  ['cache prune', ['--older-than', '--kernel', '--all', '--dry-run', '--json', '--quiet', '--verbose']],
 ];
 
 describe('help', () => {
@@ -147,6 +151,7 @@ describe('usage errors', () => {
     [['undo'], 'ID: an argument is missing'],
     [['view', 'a', 'b'], 'unexpected argument "b"'],
     [['view', 'a', '--file', 'b'], 'an ID or --file, not both'],
+    [['view', '--check', '--file', 'b'], '--check judges what is applied'],
     [['create', '--patch', 'x', '--sign', '/nowhere/key'], 'cannot read /nowhere/key'],
     [['create', '--patch', 'x', '--serial', '7'], '--serial goes with a key to sign with'],
     [['create', '--prebuild', '--sign', 'x'], '--sign: --prebuild makes no update'],
@@ -211,10 +216,51 @@ describe('under --json', () => {
   });
 });
 
+describe('view --check', () => {
+  it('is one line for a monitor, and its exit status is the verdict', async () => {
+    expect(await ksplice(['view', '--check'])).toMatchObject({
+      status: 0,
+      stdout: 'KSPLICE OK - no updates applied | applied=0 preparing=0 reversed=0 installed=0\n',
+    });
+    const missing = await ksplice(['view', '--check', 'fix']);
+    expect(missing).toMatchObject({ status: 2, stderr: '' });
+    expect(missing.stdout).toMatch(/^KSPLICE CRITICAL - fix is not applied \|/);
+    const { status, stdout } = await ksplice(['view', '--check', 'fix', '--json']);
+    expect(status).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({ status: 2, state: 'CRITICAL' });
+  });
+});
+
+describe('under --quiet', () => {
+  it('errors and what is asked for stay, and nothing tells of progress', async () => {
+    const { status, stdout, stderr } = await ksplice(['apply', '-q', '/nowhere/x.ksplice']);
+    expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+    expect(stderr).toMatch(/^ksplice: \/nowhere\/x.ksplice: cannot be read \(ENOENT\)\n/);
+    expect((await ksplice(['apply', '/nowhere/x.ksplice'])).stderr).toContain('checking /nowhere/x.ksplice');
+    expect((await ksplice(['view', '--quiet'])).stdout).toBe('no updates\n');
+  });
+
+  it('what was done is not told, but to a program', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'quiet-'));
+    try {
+      expect(await ksplice(['key', 'generate', join(directory, 'a'), '-q'])).toMatchObject({
+        status: 0,
+        stdout: '',
+        stderr: '',
+      });
+      const { stdout } = await ksplice(['key', 'generate', join(directory, 'b'), '-q', '--json']);
+      expect(JSON.parse(stdout)).toMatchObject({ public: join(directory, 'b.pem') });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
 describe('after a signal', () => {
   it.for<readonly [string, number]>([
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ])('%s: exit %d, whatever the command threw', async ([signal, expected]) => {
     const { status, stdout } = await ksplice(['apply', '--json', '/nowhere/x.ksplice'], {
       signal: AbortSignal.abort(signal),

@@ -36,7 +36,8 @@ import { argumentError, unknownCommand } from './usage-error.ts';
 import { VERSION } from './version.ts';
 import { viewCommand } from './view-command.ts';
 
-const root: RouteMap<CliContext> = buildRouteMap<
+/** All commands: also for what is to hold of every one of them. */
+export const root: RouteMap<CliContext> = buildRouteMap<
   | 'create'
   | 'inspect'
   | 'check'
@@ -73,7 +74,7 @@ const root: RouteMap<CliContext> = buildRouteMap<
       '',
       'EXIT STATUS',
       '  0 done; 2 refused (understood, and not safe); 3 no change; 4 the kernel does not match; 5 busy (try again);',
-      '  64 usage; 65 malformed input; 69 something needed is missing; 70 a bug in ksplice; 130, 143 interrupted',
+      '  64 usage; 65 malformed input; 69 something needed is missing; 70 a bug in ksplice; 129, 130, 143 interrupted',
       '',
       'EXAMPLE',
       '  ksplice create --patch fix.patch --id fix',
@@ -87,8 +88,12 @@ const root: RouteMap<CliContext> = buildRouteMap<
 export async function runCli(argv: readonly string[], host: Host): Promise<number> {
   const failures: unknown[] = [];
   let helpText = '';
+  let endStatus = 0;
   const context: CliContext & { readonly process: StricliProcess & { exitCode?: number | string | null } } = {
     host,
+    endWith: (wanted) => {
+      endStatus = wanted;
+    },
     process: {
       stdout: { write: (text) => (helpText += text) },
       stderr: { write: () => undefined },
@@ -106,7 +111,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
   if (failures.length === 0 && status !== 0) {
     failures.push(new InternalError('unexpected', `the command line could not be run (${status})`));
   }
-  return failures.length === 0 ? 0 : reportFailure(failures[0], argv, host);
+  return failures.length === 0 ? endStatus : reportFailure(failures[0], argv, host);
 }
 
 function applicationFor(failures: unknown[]): Application<CliContext> {
@@ -151,6 +156,9 @@ function applicationFor(failures: unknown[]): Application<CliContext> {
   );
 }
 
+/** As a shell reports a program that the signal ended. */
+const SIGNAL_STATUS: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
 /** Prints the error where it is looked for. An error after a signal is the signal's doing, whatever it says. */
 function reportFailure(thrown: unknown, argv: readonly string[], host: Host): number {
   let error = asKspliceError(thrown);
@@ -159,7 +167,7 @@ function reportFailure(thrown: unknown, argv: readonly string[], host: Host): nu
     if (error.code !== 'interrupted') {
       error = new BusyError('interrupted', `interrupted: ${error.message}`, { cause: error });
     }
-    status = host.signal.reason === 'SIGTERM' ? 143 : 130;
+    status = SIGNAL_STATUS[String(host.signal.reason)] ?? 130;
   }
   const end = argv.indexOf('--');
   const flags = end < 0 ? argv : argv.slice(0, end);

@@ -1,10 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, verboseFlag } from './command.ts';
+import { type CliContext, describeCommand, jsonFlag, lazily, quietFlag, verboseFlag } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export const unameCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./uname.ts')).uname),
-  parameters: { flags: { json: jsonFlag, verbose: verboseFlag }, aliases: { v: 'verbose' } },
+  parameters: {
+    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
+    aliases: { q: 'quiet', v: 'verbose' },
+  },
   docs: {
     brief: 'Print the effective version of the running kernel',
     fullDescription: describeCommand(

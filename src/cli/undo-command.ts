@@ -1,12 +1,20 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export const undoCommand: Command<CliContext> = buildCommand<CommonFlags, string[], CliContext>({
   loader: lazily(async () => (await import('./undo.ts')).undo),
   parameters: {
-    flags: { json: jsonFlag, verbose: verboseFlag },
-    aliases: { v: 'verbose' },
+    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
+    aliases: { q: 'quiet', v: 'verbose' },
     positional: {
       kind: 'array',
       minimum: 1,

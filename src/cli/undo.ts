@@ -20,7 +20,7 @@ export async function undo(session: Session, _flags: CommonFlags, ...ids: readon
       }
     }
   });
-  session.result({ updates: results }, results.map(resultText).join(''));
+  session.done({ updates: results }, results.map(resultText).join(''));
 }
 
 function resultText(result: UndoResult): string {

@@ -1,8 +1,10 @@
 import { UsageError } from '../diagnostics/error.ts';
+import { describeConflict } from '../live/abort-cause.ts';
+import { judgeMachine, verdictText } from '../live/monitor.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { signatureLook } from '../live/trust/look.ts';
 import { type ModuleView, type UpdateView, viewUpdates } from '../live/view.ts';
-import { counted, formatSize } from '../report/format.ts';
+import { counted, formatAge, formatSize } from '../report/format.ts';
 import type { ManifestUnit } from '../update/manifest.ts';
 import { readUpdateFile } from '../update/read-update.ts';
 import type { Update } from '../update/update.ts';
@@ -10,8 +12,19 @@ import type { Session } from './session.ts';
 import { signatureText } from './signature-text.ts';
 import type { ViewFlags } from './view-command.ts';
 
-/** `ksplice view [ID | --file FILE]` */
+/** `ksplice view [ID | --file FILE | --check]` */
 export async function view(session: Session, flags: ViewFlags, id?: string): Promise<void> {
+  if (flags.check === true) {
+    if (flags.file !== undefined) {
+      throw new UsageError('usage', '--check judges what is applied: it takes no --file', {
+        hint: 'leave one of them out',
+      });
+    }
+    const verdict = judgeMachine(id);
+    session.result(verdict, verdictText(verdict));
+    session.endWith(verdict.status);
+    return;
+  }
   if (flags.file === undefined) {
     const updates = viewUpdates(id);
     const text = updates.map((update) => viewText(update, id !== undefined)).join('\n');
@@ -41,17 +54,14 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
 
 function viewText(update: UpdateView, withPatch: boolean): string {
   const lines = [
-    `${update.id}: ${update.stage}${update.appliedAt === null ? '' : ` since ${update.appliedAt}`}`,
+    `${update.id}: ${update.stage}${sinceText(update)}`,
     ...labelled('description', update.description === '' ? [] : [update.description]),
     ...labelled('fixes', update.cves),
     ...labelled('signed by', signedBy(update.signature)),
     ...labelled('units', update.units),
     ...labelled('functions', update.functions),
     ...labelled('last abort', update.abortCause === 'ok' ? [] : [update.abortCause]),
-    ...labelled(
-      'in the way',
-      update.conflicts.map(({ task, pid, functions }) => `${task} (pid ${pid}) in ${functions.join(', ')}`),
-    ),
+    ...labelled('in the way', update.conflicts.map(describeConflict)),
     ...labelled(
       'shadowed',
       update.shadowed.map((one) => `${one.function} by the livepatch ${one.livepatch}`),
@@ -60,6 +70,12 @@ function viewText(update: UpdateView, withPatch: boolean): string {
   ];
   const patches = withPatch ? update.patches.map(({ name, text }) => `\n${name}:\n${text}`).join('') : '';
   return `${lines.join('\n')}\n${patches}`;
+}
+
+/** ` since 2026-11-24T14:33:33.158Z (2 days ago)`; nothing for what is not applied. */
+function sinceText({ appliedAt, ageSeconds }: UpdateView): string {
+  if (appliedAt === null || ageSeconds === null) return '';
+  return ` since ${appliedAt} (${formatAge(ageSeconds)} ago)`;
 }
 
 const loadedText: Readonly<Record<ModuleView['loaded'], string>> = {

@@ -18,6 +18,7 @@ const fix: UpdateView = {
   description: '',
   cves: ['CVE-2026-9999'],
   appliedAt: '2026-11-24T14:33:33.500Z',
+  ageSeconds: 60,
   functions: ['a', 'b'],
   units: ['fs/a.o'],
   on: [],

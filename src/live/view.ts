@@ -35,6 +35,8 @@ export interface UpdateView {
   readonly signature: SignatureVerdict | null;
   /** ISO time of the last apply, or null if it is not applied. */
   readonly appliedAt: string | null;
+  /** Seconds since then, by this machine's clock; null if it is not applied. */
+  readonly ageSeconds: number | null;
   readonly functions: readonly string[];
   readonly units: readonly string[];
   /** IDs of the updates that it is on top of, from the lowest up. */
@@ -90,9 +92,15 @@ function moduleViews(
   });
 }
 
+/** Whole seconds; a clock that was set back makes none negative. */
+function ageOf(time: Date): number {
+  return Math.max(0, Math.floor((Date.now() - time.getTime()) / 1000));
+}
+
 function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateView {
   const record = readRecord(id);
   const stage = stageOf(id);
+  const appliedAt = stage === 'applied' ? lastEvent(id, 'done') : undefined;
   const units = record === undefined ? [] : unitsInMemory(record);
   const functions = units.flatMap((unit) => unit.functions.map((each) => each.preName));
   return {
@@ -101,7 +109,8 @@ function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateVie
     description: record?.manifest.description ?? '',
     cves: record?.manifest.cves ?? [],
     signature: record === undefined ? null : lookAt({ id, ...record }),
-    appliedAt: stage === 'applied' ? (lastEvent(id, 'done')?.toISOString() ?? null) : null,
+    appliedAt: appliedAt?.toISOString() ?? null,
+    ageSeconds: appliedAt === undefined ? null : ageOf(appliedAt),
     functions,
     units: units.map((unit) => unit.path),
     on: (record?.manifest.on ?? []).map((below) => below.id),
@@ -127,6 +136,7 @@ function viewOfInstalled(tree: ModuleTree, { id, manifest }: InstalledUpdate): U
     cves: manifest.cves ?? [],
     signature: null,
     appliedAt: null,
+    ageSeconds: null,
     functions: [],
     units: [],
     on: (manifest.on ?? []).map((below) => below.id),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { counted, formatDuration, formatSize } from './format.ts';
+import { counted, formatAge, formatDuration, formatSize } from './format.ts';
 
 it.for<readonly [number, string]>([
   [0, '0.0 s'],
@@ -9,6 +9,17 @@ it.for<readonly [number, string]>([
   [125_900, '2 min 5 s'],
 ])('%d milliseconds are %s', ([milliseconds, text]) => {
   expect(formatDuration(milliseconds)).toBe(text);
+});
+
+it.for<readonly [number, string]>([
+  [0, '0 seconds'],
+  [59, '59 seconds'],
+  [60, '1 minute'],
+  [7199, '1 hour'],
+  [86_400, '1 day'],
+  [3_000_000, '34 days'],
+])('%d seconds are %s', ([seconds, text]) => {
+  expect(formatAge(seconds)).toBe(text);
 });
 
 it.for<readonly [number, string]>([

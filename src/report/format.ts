@@ -9,6 +9,17 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
+/** Seconds as the largest unit that is full: `45 seconds`, `3 minutes`, `1 hour`, `12 days`. */
+export function formatAge(seconds: number): string {
+  const units = [
+    [86_400, 'day'],
+    [3600, 'hour'],
+    [60, 'minute'],
+  ] as const;
+  const [size, noun] = units.find(([each]) => seconds >= each) ?? [1, 'second'];
+  return counted(Math.floor(seconds / size), noun);
+}
+
 /** Bytes as `312 bytes`, `4.0 KB`, `1.2 MB`, in powers of 1024. */
 export function formatSize(bytes: number): string {
   if (bytes < 1024) {

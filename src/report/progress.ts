@@ -44,6 +44,16 @@ export function createProgress(target: ProgressTarget): Progress {
   return target.isTerminal ? new LiveProgress(target) : new PlainProgress(target);
 }
 
+/** Steps are not told; what is printed is. */
+export function quietProgress(target: ProgressTarget): Progress {
+  return {
+    ...silentProgress,
+    print: (line) => {
+      target.write(`${line}\n`);
+    },
+  };
+}
+
 /** Says nothing: for a caller that is not interested. */
 export const silentProgress: Progress = {
   step: () => undefined,
