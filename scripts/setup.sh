@@ -12,6 +12,7 @@ PACKAGES='
 	bzip2 ca-certificates cpio diffutils dpkg kmod lz4 lzop tar util-linux xz-utils zstd
 	busybox-static qemu-system-x86
 	sparse stress-ng tcc
+	groff-base man-db mandoc
 	chromium fonts-dejavu-core
 '
 
