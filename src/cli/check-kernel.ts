@@ -1,4 +1,5 @@
 /** The kernel that an update is held against: the running one, or one at rest. */
+
 import { MatchError, UsageError } from '../diagnostics/error.ts';
 import { ImageKernel } from '../kernel/image/image-kernel.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -12,6 +13,7 @@ import { runningIdentity } from '../live/running-identity.ts';
 import { targetNotLoaded } from '../live/target-not-loaded.ts';
 import { textPatches } from '../live/text-patches.ts';
 import { requireBelow } from '../live/updates-below.ts';
+import { mismatchDetails } from '../match/mismatch-report.ts';
 import { counted } from '../report/format.ts';
 import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
@@ -132,6 +134,6 @@ export function refuseMismatches(units: readonly UnitCheck[]): void {
   const more = failed.length === 1 ? '' : `, and ${counted(failed.length - 1, 'unit')} more`;
   throw new MatchError(first.code, `${first.summary}${more}`, {
     hint: first.cause,
-    details: { line: first.line, running: first.running, source: first.source, units },
+    details: { ...mismatchDetails(first), units },
   });
 }

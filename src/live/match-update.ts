@@ -7,7 +7,7 @@ import { type MatchedUnit, matchWithBelow } from '../link/matched-unit.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { modeOptions } from '../match/match-mode.ts';
 import { codeOf } from '../match/mismatch.ts';
-import { reportMismatch } from '../match/mismatch-report.ts';
+import { mismatchDetails, reportMismatch } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import type { LiveContext } from './context.ts';
 import { textPatches } from './text-patches.ts';
@@ -33,14 +33,7 @@ export async function matchUpdate(
     const report = await reportMismatch(result.mismatch);
     throw new MatchError(codeOf(result.mismatch), report.summary, {
       hint: report.cause,
-      details: {
-        unit: path,
-        name: result.mismatch.name,
-        ...(result.mismatch.kind === 'code' ? { offset: result.mismatch.offset } : {}),
-        ...(report.line === undefined ? {} : { line: report.line }),
-        running: report.running,
-        source: report.source,
-      },
+      details: mismatchDetails(report),
     });
   }
   return matches;

@@ -11,6 +11,11 @@ const INSTRUCTIONS_AROUND = 4;
 const PROBE_OPCODE = 0xcc;
 
 export interface MismatchReport {
+  readonly unit: string;
+  /** The function, or what else does not match. */
+  readonly name: string;
+  /** Of the first byte that differs, from where the function starts; undefined where that is none of code. */
+  readonly offset: number | undefined;
   /** One line. */
   readonly summary: string;
   readonly cause: string;
@@ -70,6 +75,9 @@ async function codeReport(mismatch: CodeMismatch): Promise<MismatchReport> {
     });
   const at = (code: Uint8Array): string => hexBytes(code.subarray(offset, offset + 8));
   return {
+    unit,
+    name,
+    offset,
     summary: `${unit}: ${name}+${hex(offset)}${lineText(line)}: found ${at(found)} in the kernel, expected ${at(expected)}`,
     cause: likelyCause(decoder, mismatch),
     line,
@@ -82,10 +90,26 @@ export async function reportMismatch(mismatch: Mismatch): Promise<MismatchReport
   if (mismatch.kind === 'code') return codeReport(mismatch);
   const { unit, name, found, expected } = mismatch;
   return {
+    unit,
+    name,
+    offset: undefined,
     summary: `${unit}: ${name}: found ${found}, expected ${expected}`,
     cause: SOMETHING_ELSE,
     line: undefined,
     running: [],
     source: [],
+  };
+}
+
+/** What a program may want to read of it: the `details` of the error. */
+export function mismatchDetails(report: MismatchReport): Readonly<Record<string, unknown>> {
+  const { unit, name, offset, line, running, source } = report;
+  return {
+    unit,
+    name,
+    ...(offset === undefined ? {} : { offset }),
+    ...(line === undefined ? {} : { line }),
+    running,
+    source,
   };
 }
