@@ -1,4 +1,5 @@
 import { type ApplyResult, applyUpdate } from '../live/apply.ts';
+import { watchInstalled } from '../live/installed/boot.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { PreparedUpdates } from '../live/prepare-updates.ts';
 import { runningIdentity } from '../live/running-identity.ts';
@@ -8,6 +9,7 @@ import { counted } from '../report/format.ts';
 import { readUpdateFile } from '../update/read-update.ts';
 import type { Update } from '../update/update.ts';
 import type { ApplyFlags } from './apply-command.ts';
+import { restartGoodTimer } from './good-timer.ts';
 import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
 import { switchText } from './switch-text.ts';
@@ -51,6 +53,7 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
         session.progress.print(`warning: ${text}`);
       },
     );
+    const watched = watchInstalled('/', runningIdentity(), prepared.list);
     for (const [index, one] of prepared.list.entries()) {
       const { id } = one.update;
       const signed = gate.stage([one.update]);
@@ -66,6 +69,7 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
       }
       signed?.commit();
     }
+    if (watched) await restartGoodTimer();
   });
   session.done({ updates: results }, results.map(resultText).join(''));
 }

@@ -20,6 +20,7 @@ import {
 import { BusyError, InternalError, UsageError } from '../diagnostics/error.ts';
 import { asKspliceError, errorJson, errorText } from '../report/error-text.ts';
 import { applyCommand } from './apply-command.ts';
+import { bootCommands } from './boot-command.ts';
 import { cacheCommands } from './cache-command.ts';
 import { checkCommand } from './check-command.ts';
 import type { CliContext } from './command.ts';
@@ -28,6 +29,7 @@ import { debianCommands } from './debian-command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import type { Host } from './host.ts';
 import { inspectCommand } from './inspect-command.ts';
+import { installCommand, uninstallCommand } from './install-command.ts';
 import { keyCommands } from './key-command.ts';
 import { metricsCommand } from './metrics-command.ts';
 import { unameCommand } from './uname-command.ts';
@@ -43,6 +45,9 @@ export const root: RouteMap<CliContext> = buildRouteMap<
   | 'check'
   | 'apply'
   | 'undo'
+  | 'install'
+  | 'uninstall'
+  | 'boot'
   | 'view'
   | 'uname'
   | 'metrics'
@@ -58,6 +63,9 @@ export const root: RouteMap<CliContext> = buildRouteMap<
     check: checkCommand,
     apply: applyCommand,
     undo: undoCommand,
+    install: installCommand,
+    uninstall: uninstallCommand,
+    boot: bootCommands,
     view: viewCommand,
     uname: unameCommand,
     metrics: metricsCommand,
@@ -100,7 +108,7 @@ export async function runCli(argv: readonly string[], host: Host): Promise<numbe
       env: {},
     },
   };
-  if (argv.length === 0 || (argv.length === 1 && ['debian', 'key'].includes(argv[0] ?? ''))) {
+  if (argv.length === 0 || (argv.length === 1 && ['boot', 'debian', 'key'].includes(argv[0] ?? ''))) {
     const hint = `see ${['ksplice', ...argv].join(' ')} --help`;
     failures.push(new UsageError('usage', 'a command is missing', { hint }));
   } else {

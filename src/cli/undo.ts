@@ -1,4 +1,6 @@
+import { installedStatus } from '../live/installed/status.ts';
 import { withMachineLock } from '../live/lock.ts';
+import { runningIdentity } from '../live/running-identity.ts';
 import { type UndoResult, undoUpdate } from '../live/undo.ts';
 import { counted } from '../report/format.ts';
 import { liveContext, waitNotice } from './live-context.ts';
@@ -20,6 +22,10 @@ export async function undo(session: Session, _flags: CommonFlags, ...ids: readon
       }
     }
   });
+  const atBoot = installedStatus(runningIdentity()).here.map(({ id }) => id);
+  for (const id of ids.filter((each) => atBoot.includes(each))) {
+    session.note(`${id} is installed, and applied again at the next boot, unless: ksplice uninstall ${id}`);
+  }
   session.done({ updates: results }, results.map(resultText).join(''));
 }
 

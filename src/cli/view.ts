@@ -3,7 +3,7 @@ import { describeConflict } from '../live/abort-cause.ts';
 import { judgeMachine, verdictText } from '../live/monitor.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { signatureLook } from '../live/trust/look.ts';
-import { type ModuleView, type UpdateView, viewUpdates } from '../live/view.ts';
+import { type ElsewhereView, type ModuleView, type UpdateView, viewMachine } from '../live/view.ts';
 import { counted, formatAge, formatSize } from '../report/format.ts';
 import type { ManifestUnit } from '../update/manifest.ts';
 import { readUpdateFile } from '../update/read-update.ts';
@@ -26,9 +26,10 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
     return;
   }
   if (flags.file === undefined) {
-    const updates = viewUpdates(id);
-    const text = updates.map((update) => viewText(update, id !== undefined)).join('\n');
-    session.result({ updates }, text === '' ? 'no updates\n' : text);
+    const { updates, elsewhere } = viewMachine(id);
+    const texts = updates.map((update) => viewText(update, id !== undefined));
+    if (id === undefined && elsewhere.length > 0) texts.push(elsewhere.map(elsewhereLine).join(''));
+    session.result({ updates, elsewhere }, texts.length === 0 ? 'no updates\n' : texts.join('\n'));
     return;
   }
   if (id !== undefined) {
@@ -52,6 +53,10 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
   );
 }
 
+function elsewhereLine({ id, release, file }: ElsewhereView): string {
+  return `${id}: installed for ${release ?? `another kernel (${file})`}, which is not running\n`;
+}
+
 function viewText(update: UpdateView, withPatch: boolean): string {
   const lines = [
     `${update.id}: ${update.stage}${sinceText(update)}`,
@@ -60,6 +65,7 @@ function viewText(update: UpdateView, withPatch: boolean): string {
     ...labelled('signed by', signedBy(update.signature)),
     ...labelled('units', update.units),
     ...labelled('functions', update.functions),
+    ...labelled('at boot', bootText(update)),
     ...labelled('last abort', update.abortCause === 'ok' ? [] : [update.abortCause]),
     ...labelled('in the way', update.conflicts.map(describeConflict)),
     ...labelled(
@@ -76,6 +82,11 @@ function viewText(update: UpdateView, withPatch: boolean): string {
 function sinceText({ appliedAt, ageSeconds }: UpdateView): string {
   if (appliedAt === null || ageSeconds === null) return '';
   return ` since ${appliedAt} (${formatAge(ageSeconds)} ago)`;
+}
+
+function bootText({ atBoot, notApplied }: UpdateView): readonly string[] {
+  if (!atBoot) return [];
+  return [notApplied === null ? 'applied' : `not applied: ${notApplied}`];
 }
 
 const loadedText: Readonly<Record<ModuleView['loaded'], string>> = {

@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'target_not_loaded'
   | 'cold_update_loaded'
   | 'update_not_applied'
+  | 'update_not_installed'
+  | 'held_back'
   | 'out_of_memory'
   | 'apply_in_progress'
   // the machine

@@ -15,6 +15,8 @@ const kernel: EffectiveVersion = {
 const fix: UpdateView = {
   id: 'fix',
   stage: 'applied',
+  atBoot: false,
+  notApplied: null,
   description: '',
   cves: ['CVE-2026-9999'],
   appliedAt: '2026-11-24T14:33:33.500Z',

@@ -75,6 +75,11 @@ export function metricsText(
       })),
     },
     {
+      name: 'ksplice_update_installed_not_applied',
+      help: '1 if the update is to be applied at boot, and is not applied.',
+      samples: perUpdate(updates, ({ atBoot, stage }) => (atBoot ? Number(stage !== 'applied') : undefined)),
+    },
+    {
       name: 'ksplice_cve_fixed',
       help: 'Vulnerabilities that applied updates fix.',
       samples: cves.map((cve) => ({ labels: { cve }, value: 1 })),

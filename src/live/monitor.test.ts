@@ -5,6 +5,8 @@ import type { ModuleView, UpdateView } from './view.ts';
 const fix: UpdateView = {
   id: 'fix',
   stage: 'applied',
+  atBoot: false,
+  notApplied: null,
   description: '',
   cves: [],
   signature: null,

@@ -77,7 +77,8 @@ function countStages(updates: readonly UpdateView[]): Verdict['counts'] {
   };
 }
 
-function findingsOf({ id, stage, shadowed, modules, signature }: UpdateView): readonly Finding[] {
+function findingsOf(update: UpdateView): readonly Finding[] {
+  const { id, stage, shadowed, modules, signature, atBoot, notApplied } = update;
   const isApplied = stage === 'applied';
   const findings: Finding[] = shadowed.map(({ function: name, livepatch }) => ({
     status: 2,
@@ -100,7 +101,13 @@ function findingsOf({ id, stage, shadowed, modules, signature }: UpdateView): re
   if (stage === 'preparing') {
     findings.push({ status: 1, text: `${id}: an apply is under way, or was killed` });
   }
-  if (stage === 'installed') {
+  if (atBoot && !isApplied) {
+    // Without a reason it was installed, or undone, since the machine booted: somebody has it in hand.
+    findings.push({
+      status: notApplied === null ? 1 : 2,
+      text: `${id}: it is installed, and not applied${notApplied === null ? '' : ` (${notApplied})`}`,
+    });
+  } else if (stage === 'installed') {
     findings.push({ status: 1, text: `${id}: its fixed modules are installed, and it is not applied` });
   }
   if (isApplied && (signature?.standing === 'revoked_key' || signature?.standing === 'bad_signature')) {

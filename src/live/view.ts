@@ -9,12 +9,12 @@ import {
   abortCauseOf,
   type Conflict,
   conflictsOf,
-  hasEntry,
   isCoreLoaded,
   listEntries,
   type Stage,
   stageOf,
 } from './core-sysfs.ts';
+import { type InstalledStatus, installedStatus } from './installed/status.ts';
 import { lastEvent, readRecord, unitsInMemory } from './journal.ts';
 import { isModuleLoaded, srcversionOf } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
@@ -26,8 +26,12 @@ import { signatureLook } from './trust/look.ts';
 
 export interface UpdateView {
   readonly id: string;
-  /** `installed`: not in memory, but modprobe takes its fixed modules. */
+  /** `installed`: not in memory, but to be applied at boot, or modprobe takes its fixed modules. */
   readonly stage: Stage | 'installed';
+  /** Whether it is applied when this kernel boots. */
+  readonly atBoot: boolean;
+  /** Why an installed update is not applied; null where it is, or nothing was tried. */
+  readonly notApplied: string | null;
   readonly description: string;
   /** CVE numbers of what it fixes, as its author gave them. */
   readonly cves: readonly string[];
@@ -97,7 +101,42 @@ function ageOf(time: Date): number {
   return Math.max(0, Math.floor((Date.now() - time.getTime()) / 1000));
 }
 
-function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateView {
+/** An update that would be applied at boot, and of which the core knows nothing. */
+function viewOfStored(
+  tree: ModuleTree,
+  { id, stored, why }: InstalledStatus,
+  lookAt: ReturnType<typeof signatureLook>,
+): UpdateView {
+  const { update } = stored;
+  return {
+    id,
+    stage: 'installed',
+    atBoot: true,
+    notApplied: why,
+    description: update?.description ?? '',
+    cves: update?.cves ?? [],
+    signature: update === undefined ? null : lookAt(update),
+    appliedAt: null,
+    ageSeconds: null,
+    functions: [],
+    units: [],
+    on: (update?.on ?? []).map((below) => below.id),
+    abortCause: 'ok',
+    conflicts: [],
+    shadowed: [],
+    modules: update === undefined ? [] : moduleViews(tree, update.manifest, []),
+    patches: (update?.patches ?? []).map(({ name, bytes }) => ({
+      name,
+      text: Buffer.from(bytes).toString('utf8'),
+    })),
+  };
+}
+
+function viewOf(
+  id: string,
+  lookAt: ReturnType<typeof signatureLook>,
+  installed: InstalledStatus | undefined,
+): UpdateView {
   const record = readRecord(id);
   const stage = stageOf(id);
   const appliedAt = stage === 'applied' ? lastEvent(id, 'done') : undefined;
@@ -106,6 +145,8 @@ function viewOf(id: string, lookAt: ReturnType<typeof signatureLook>): UpdateVie
   return {
     id,
     stage,
+    atBoot: installed !== undefined,
+    notApplied: installed?.why ?? null,
     description: record?.manifest.description ?? '',
     cves: record?.manifest.cves ?? [],
     signature: record === undefined ? null : lookAt({ id, ...record }),
@@ -132,6 +173,8 @@ function viewOfInstalled(tree: ModuleTree, { id, manifest }: InstalledUpdate): U
   return {
     id,
     stage: 'installed',
+    atBoot: false,
+    notApplied: null,
     description: manifest.description,
     cves: manifest.cves ?? [],
     signature: null,
@@ -148,25 +191,63 @@ function viewOfInstalled(tree: ModuleTree, { id, manifest }: InstalledUpdate): U
   };
 }
 
-/** All updates that the core knows, and those that have left fixed modules; or one. */
-export function viewUpdates(id: string | undefined): readonly UpdateView[] {
+/** An update that is installed for a kernel that is not running. */
+export interface ElsewhereView {
+  readonly id: string;
+  /** `uname -r` and `uname -v` of its kernel; null where the file cannot be read. */
+  readonly release: string | null;
+  readonly banner: string | null;
+  readonly file: string;
+}
+
+/** All that there is to see of updates on this machine. */
+export interface MachineView {
+  readonly updates: readonly UpdateView[];
+  readonly elsewhere: readonly ElsewhereView[];
+}
+
+/** All updates that the core knows, those that are installed, and those that have left fixed modules; or one. */
+export function viewMachine(id: string | undefined): MachineView {
   // The core tells root only; without it there is nothing to tell.
   if (isCoreLoaded()) requireRoot('see which updates are applied');
   const lookAt = signatureLook();
   const tree = new ModuleTree();
-  const installed = listInstalled(tree).filter((each) => !hasEntry(each.id));
-  if (id === undefined) {
-    return [
-      ...listEntries().map((each) => viewOf(each, lookAt)),
-      ...installed.map((each) => viewOfInstalled(tree, each)),
-    ];
-  }
-  const left = installed.find((each) => each.id === id);
-  if (left !== undefined) return [viewOfInstalled(tree, left)];
-  if (!/^[a-z0-9_]{1,32}$/.test(id) || !hasEntry(id)) {
+  const { here, elsewhere } = installedStatus(runningIdentity());
+  const known = listEntries();
+  const stored = here.filter((each) => !known.includes(each.id));
+  const left = listInstalled(tree).filter(
+    (each) => !known.includes(each.id) && !stored.some((other) => other.id === each.id),
+  );
+  const updates = [
+    ...known.map(
+      (each) => () =>
+        viewOf(
+          each,
+          lookAt,
+          here.find((one) => one.id === each),
+        ),
+    ),
+    ...stored.map((each) => () => viewOfStored(tree, each, lookAt)),
+    ...left.map((each) => () => viewOfInstalled(tree, each)),
+  ];
+  const ids = [...known, ...[...stored, ...left].map((each) => each.id)];
+  if (id !== undefined && !ids.includes(id)) {
     throw new UsageError('unknown_update', `${id}: no update of this ID on this machine`, {
       hint: 'ksplice view lists those that there are',
     });
   }
-  return [viewOf(id, lookAt)];
+  return {
+    updates: updates.filter((_, index) => id === undefined || ids[index] === id).map((view) => view()),
+    elsewhere: elsewhere.map(({ id: name, file, update }) => ({
+      id: name,
+      release: update?.kernel.release ?? null,
+      banner: update?.kernel.banner ?? null,
+      file,
+    })),
+  };
+}
+
+/** The updates of this kernel, or one. */
+export function viewUpdates(id: string | undefined): readonly UpdateView[] {
+  return viewMachine(id).updates;
 }
