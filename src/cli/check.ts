@@ -1,4 +1,5 @@
 import type { UnitCheck } from '../link/check-update.ts';
+import { isAppliedHere } from '../live/applied-here.ts';
 import { requireRoot } from '../live/require-root.ts';
 import { runningIdentity } from '../live/running-identity.ts';
 import { SignatureGate } from '../live/trust/gate.ts';
@@ -20,11 +21,26 @@ export async function check(session: Session, flags: CheckFlags, file: string): 
   const signature = gate.admit(update, (warning) => {
     session.progress.print(`warning: ${warning}`);
   });
+  if (flags.image === undefined && isAppliedHere(update)) {
+    // Its functions hold its own jumps: there is nothing left to match, nor for apply to do.
+    session.done(
+      { id: update.id, alreadyApplied: true, signature },
+      `${update.id}: applied already: nothing to check\n`,
+    );
+    return;
+  }
   const { units, identity, isRunning, difference } = await checkAgainstKernel(session, flags, update);
   refuseMismatches(units);
   if (difference !== undefined) throw difference;
   session.done(
-    { id: update.id, kernel: { ...identity, running: isRunning }, mode: update.matching, signature, units },
+    {
+      id: update.id,
+      alreadyApplied: false,
+      kernel: { ...identity, running: isRunning },
+      mode: update.matching,
+      signature,
+      units,
+    },
     `${units.map((unit) => unitText(unit, session.verbose)).join('')}${update.id} fits ${identity.release}${update.matching === 'strict' ? '' : ', matched tolerantly'}${signedText(signature)}\n`,
   );
 }

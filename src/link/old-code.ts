@@ -97,7 +97,9 @@ export function refusePatched(match: UnitMatch, name: string, ranges: readonly O
     if (!hit) continue;
     const message = `${match.object.path}: ${owner} has changed ${name}, which is to be replaced`;
     if (kind === 'update') {
-      throw new BusyError('module_busy', message, { hint: 'undo that update first (ksplice undo)' });
+      throw new BusyError('module_busy', message, {
+        hint: 'undo that update first (ksplice undo), or make this one on top of it (ksplice create --on)',
+      });
     }
     const what = kind === 'livepatch' ? 'disable the livepatch' : 'remove the probe';
     throw new RefusedError('refused', message, { hint: `${what}, then apply the update again` });

@@ -80,7 +80,7 @@ function notes(): readonly Finding[] {
   const kprobes = listKprobes();
   const livepatches = listLivepatches();
   const core = isCoreLoaded()
-    ? `loaded, interface ${coreInterface()}, ${listEntries().length} updates known to it`
+    ? `loaded, interface ${coreInterface()}; updates known to it: ${listEntries().length}`
     : 'not loaded; comes with the first update';
   return [
     note('core', core),

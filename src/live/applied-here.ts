@@ -1,0 +1,8 @@
+import type { Update } from '../update/update.ts';
+import { hasEntry, stageOf } from './core-sysfs.ts';
+import { readRecord } from './journal.ts';
+
+/** Whether this very update is applied to the running kernel; another one of its ID does not count. */
+export function isAppliedHere({ id, digest }: Pick<Update, 'id' | 'digest'>): boolean {
+  return hasEntry(id) && stageOf(id) === 'applied' && readRecord(id)?.digest === digest;
+}
