@@ -39,7 +39,9 @@ const READ_BYTES = "const bytes = require('fs').readFileSync(path);";
 
 /** In place of the decoder: compiles the packed one when it is first required. */
 const UNPACK_AT_FIRST_USE = `
-  const packed = require('fs').readFileSync(require('path').join(__dirname, 'decoder.br'));
+  const part = globalThis[Symbol.for('ksplice.part')] ??
+    ((name) => require('fs').readFileSync(require('path').join(__dirname, name)));
+  const packed = part('decoder.br');
   const unpacked = { exports: {} };
   new Function('module', 'exports', 'require', require('zlib').brotliDecompressSync(packed).toString())(
     unpacked, unpacked.exports, require);
@@ -67,7 +69,7 @@ function decoderApart(output: string): Plugin {
   };
 }
 
-const common: BuildOptions = {
+export const bundleOptions: BuildOptions = {
   absWorkingDir: ROOT,
   bundle: true,
   platform: 'node',
@@ -88,19 +90,22 @@ const COMPILE = `
   const v8 = require('v8');
   v8.setFlagsFromString('--no-lazy');
   const text = require('module').wrap(require('fs').readFileSync(source, 'latin1'));
-  const script = new (require('vm').Script)(text, { filename: source });
-  v8.setFlagsFromString('--lazy');
+  const script = new (require('vm').Script)(text, { filename: 'program.js' });
+  for (const flag of ['--lazy', '--random-seed=0', '--hash-seed=0']) v8.setFlagsFromString(flag);
   require('fs').writeFileSync(output, script.createCachedData());`;
 
-async function buildProgram(directory: string): Promise<void> {
+/** The program, its compiled code and the decoder, in `directory`. The same sources give the same bytes. */
+export async function buildProgram(directory: string): Promise<void> {
   const program = join(directory, 'program.js');
   await build({
-    ...common,
+    ...bundleOptions,
     entryPoints: [join(ROOT, 'src', 'cli', 'main.ts')],
     outfile: program,
     plugins: [decoderApart(join(directory, 'decoder.br'))],
   });
-  execFileSync(process.execPath, ['-e', COMPILE, program, join(directory, 'program.cache')]);
+  // Given seeds make the compiled code the same each time.
+  const seeds = ['--random-seed=1', '--hash-seed=1'];
+  execFileSync(process.execPath, [...seeds, '-e', COMPILE, program, join(directory, 'program.cache')]);
 }
 
 /** Of what the compiled code is made from: two compilations of one source need not be the same bytes. */
@@ -142,7 +147,7 @@ export async function buildBundle(outputFile: string = BUNDLE_PATH): Promise<str
     });
     const launcher = join(work, 'ksplice.cjs');
     await build({
-      ...common,
+      ...bundleOptions,
       entryPoints: [join(ROOT, 'src', 'cli', 'launcher.ts')],
       outfile: launcher,
       define: { PARTS: JSON.stringify(parts) },

@@ -1,10 +1,11 @@
+import { MissingError } from '../diagnostics/error.ts';
 import { hasEntry, stageOf } from '../live/core-sysfs.ts';
 import { watchBoot } from '../live/installed/boot.ts';
 import { type InstallResult, installUpdates, uninstallUpdates } from '../live/installed/install.ts';
 import { readRecord } from '../live/journal.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { runningIdentity } from '../live/running-identity.ts';
-import { identityDifference } from '../update/kernel-identity.ts';
+import { identityDifference, type KernelIdentity } from '../update/kernel-identity.ts';
 import { readUpdate, readUpdateBytes } from '../update/read-update.ts';
 import type { Update } from '../update/update.ts';
 import { restartGoodTimer } from './good-timer.ts';
@@ -13,6 +14,16 @@ import { waitNotice } from './live-context.ts';
 import type { CommonFlags, Session } from './session.ts';
 
 const ROOT = '/';
+
+/** Undefined in a chroot without /proc, where images are made. */
+function knownIdentity(): KernelIdentity | undefined {
+  try {
+    return runningIdentity();
+  } catch (error) {
+    if (error instanceof MissingError) return undefined;
+    throw error;
+  }
+}
 
 function isApplied({ id, digest }: Update): boolean {
   return hasEntry(id) && stageOf(id) === 'applied' && readRecord(id)?.digest === digest;
@@ -29,7 +40,7 @@ export async function install(
     const bytes = readUpdateBytes(file);
     return { file, bytes, update: readUpdate(bytes, file) };
   });
-  const running = runningIdentity();
+  const running = knownIdentity();
   const warn = (text: string): void => {
     session.progress.print(`warning: ${text}`);
   };
@@ -37,13 +48,15 @@ export async function install(
     const installed = installUpdates(candidates, { root: ROOT, running, warn });
     // What is applied already is part of what the next boot applies: if the machine goes down now, that counts.
     const applied = candidates.map(({ update }) => update).filter(isApplied);
-    watchBoot(ROOT, running, applied);
-    if (applied.length > 0) await restartGoodTimer();
+    if (running !== undefined && applied.length > 0) {
+      watchBoot(ROOT, running, applied);
+      await restartGoodTimer();
+    }
     return installed;
   });
   const lines = results.map((result) => {
     const candidate = candidates.find(({ update }) => storedAs(update, result));
-    return installedText(result, candidate?.update, candidate?.file, running.release);
+    return installedText(result, candidate?.update, candidate?.file, running);
   });
   session.done({ updates: results }, lines.join(''));
 }
@@ -62,13 +75,12 @@ function installedText(
   { id, kernel, outcome }: InstallResult,
   update: Update | undefined,
   file: string | undefined,
-  release: string,
+  running: KernelIdentity | undefined,
 ): string {
   const line = `${id}: ${OUTCOMES[outcome]}: applied whenever ${kernel.release} boots`;
   if (update === undefined || file === undefined) return `${line}\n`;
   if (isApplied(update)) return `${line}, and applied now\n`;
-  const difference = identityDifference(update.kernel, { release, banner: kernel.banner }, 'is running');
-  return difference === undefined
+  return running !== undefined && identityDifference(update.kernel, running, 'is running') === undefined
     ? `${line}; not applied now: ksplice apply ${file}\n`
     : `${line}; it is not the kernel that is running\n`;
 }
@@ -79,7 +91,7 @@ export async function uninstall(
   flags: UninstallFlags,
   ...ids: readonly string[]
 ): Promise<void> {
-  const running = runningIdentity();
+  const running = flags.kernel === undefined ? runningIdentity() : knownIdentity();
   const removed = await withMachineLock(waitNotice(session), () =>
     Promise.resolve(uninstallUpdates({ ids, release: flags.kernel }, running, ROOT)),
   );

@@ -25,6 +25,7 @@ import { cacheCommands } from './cache-command.ts';
 import { checkCommand } from './check-command.ts';
 import type { CliContext } from './command.ts';
 import { createCommand } from './create-command.ts';
+import { debCommand } from './deb-command.ts';
 import { debianCommands } from './debian-command.ts';
 import { doctorCommand } from './doctor-command.ts';
 import type { Host } from './host.ts';
@@ -53,6 +54,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
   | 'metrics'
   | 'doctor'
   | 'key'
+  | 'deb'
   | 'debian'
   | 'cache',
   CliContext
@@ -71,6 +73,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
     metrics: metricsCommand,
     doctor: doctorCommand,
     key: keyCommands,
+    deb: debCommand,
     debian: debianCommands,
     cache: cacheCommands,
   },

@@ -134,12 +134,11 @@ function isFor(
   root: string,
   stored: StoredUpdate,
   { release }: UninstallRequest,
-  running: KernelIdentity,
+  running: KernelIdentity | undefined,
 ): boolean {
-  if (release === undefined) return isStoredFor(root, stored, running);
-  return stored.update === undefined
-    ? isStoredFor(root, stored, { release, banner: running.banner })
-    : stored.update.kernel.release === release;
+  if (release !== undefined && stored.update !== undefined) return stored.update.kernel.release === release;
+  if (running === undefined) return false;
+  return isStoredFor(root, stored, { release: release ?? running.release, banner: running.banner });
 }
 
 function notInstalled(id: string, all: readonly StoredUpdate[], found: string): UsageError {
@@ -158,7 +157,7 @@ function notInstalled(id: string, all: readonly StoredUpdate[], found: string): 
 /** Takes updates out; returns what was taken. All of them or, where one cannot be, none. The caller holds the lock. */
 export function uninstallUpdates(
   request: UninstallRequest,
-  running: KernelIdentity,
+  running: KernelIdentity | undefined,
   root: string,
 ): readonly StoredUpdate[] {
   const all = listStored(root);
