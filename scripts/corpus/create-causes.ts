@@ -60,6 +60,7 @@ const diagnosticTexts: ReadonlyMap<string, string> = new Map([
   ['immovable_code', 'assembly that cannot be moved'],
   ['always_busy', 'a function that some thread is always in'],
   ['definition_moved', 'a function or object moves to another file'],
+  ['module_reference', 'code refers to what is new in another module, and is not exported'],
   ['hook_refused', 'a hook that cannot be used'],
   ['init_code_changed', 'init code changes, which has run already'],
   ['init_data_changed', 'data changes that is used at boot only'],

@@ -4,11 +4,13 @@
  */
 
 import type { BuiltUnit, BuiltUnits } from '../build/build-units.ts';
+import { readExportCrcs } from '../build/module-symvers.ts';
 import type { PreparedTree } from '../build/tree.ts';
 import { InternalError, NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { withNotes } from '../diagnostics/with-notes.ts';
 import type { CodeBelow as CodeOfBelow, Owned } from '../diff/code-below.ts';
 import { escapesBetweenUnits } from '../diff/escapes-between-units.ts';
+import { moduleReferences, type UnitOfTarget } from '../diff/module-references.ts';
 import { patchDiagnostics } from '../diff/patch-diagnostics.ts';
 import type { Replacement } from '../diff/replacement.ts';
 import { hasNoEffect } from '../diff/unit-change.ts';
@@ -74,6 +76,12 @@ export async function compareUnits(
     if (one.replacement instanceof RefusedError) throw one.replacement;
     return one.replacement === undefined ? [] : [{ one, replacement: one.replacement }];
   });
+  refuseDiagnostics(
+    await moduleReferences(compared.map(unitOfTarget), async () => {
+      const exported = await readExportCrcs(kernel.headers);
+      return (name) => exported.has(name);
+    }),
+  );
   const decoder = await loadDecoder();
   const escapes = escapesBetweenUnits(changed.map(({ replacement }) => replacement));
   const made: UpdateUnit[] = [];
@@ -91,6 +99,17 @@ export async function compareUnits(
       diagnostics,
     ),
     notes: [...notes, ...made.flatMap(livepatchNotes)],
+  };
+}
+
+function unitOfTarget({ unit, pre, post, replacement }: DiffedUnit): UnitOfTarget {
+  const { path, target } = unit;
+  return {
+    path,
+    target,
+    pre,
+    post,
+    replacement: replacement instanceof RefusedError ? undefined : replacement,
   };
 }
 

@@ -26,6 +26,7 @@ export type DiagnosticCode =
   | 'always_busy'
   | 'definition_moved'
   | 'name_taken'
+  | 'module_reference'
   | 'refers_to_init'
   | 'hook_refused'
   | 'ambiguous_object'

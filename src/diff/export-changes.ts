@@ -63,7 +63,7 @@ export function exportChanges(pre: ObjectFile, post: ObjectFile): readonly Diagn
     const old = before.get(now.name);
     if (old === undefined) {
       const message = `${path}: ${now.name}: new export is left out: ${FIXED}`;
-      const hint = 'put what uses the symbol into the same patch, and into the same module if this is one';
+      const hint = 'put what uses the symbol into the same patch';
       found.push({ code: 'export_added', severity: 'warning', message, location: at(now), hint });
     } else if (old.gpl !== now.gpl || old.namespace !== now.namespace) {
       const message = `${path}: ${now.name}: exported ${kindText(now)} by the patch, before ${kindText(old)}${AS_BEFORE}`;

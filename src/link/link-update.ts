@@ -4,15 +4,16 @@
  */
 import { InternalError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
-import { STB_GLOBAL, STT_FUNC } from '../elf/constants.ts';
+import { STT_FUNC } from '../elf/constants.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { updateScope, VMLINUX } from '../kernel/symbol-scope.ts';
+import { updateScope } from '../kernel/symbol-scope.ts';
 import type { HookKind } from '../kernel/tables/hooks.ts';
 import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { updateModule } from '../update/update-id.ts';
+import { broughtBy, newlyExported } from './between-units.ts';
 import { freezeBranches } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit } from './kernel-symbols.ts';
 import { keyState } from './key-state.ts';
@@ -121,21 +122,6 @@ function keyReader(
   };
 }
 
-/**
- * A new function or object that another unit brings under a global name. As in the kernel's own link, the kernel
- * proper does not see those of modules, nor modules those of each other.
- */
-function broughtBy(units: readonly UnitToLink[], user: UnitToLink, name: string): LinkedSymbol | undefined {
-  for (const [object, { match, replacement }] of units.entries()) {
-    if (match.target !== VMLINUX && match.target !== user.match.target) continue;
-    const symbol = replacement.symbols.find(
-      (each) => each.name === name && each.binding === STB_GLOBAL && typeof each.place === 'number',
-    );
-    if (symbol !== undefined) return { object, symbol: symbol.index };
-  }
-  return undefined;
-}
-
 function global(symbol: string): UnitReference {
   return { symbol, scope: 'global', preName: symbol, weak: false };
 }
@@ -143,7 +129,7 @@ function global(symbol: string): UnitReference {
 /** What an update below brought under a global name for other units than this one is found by that name. */
 function addressOf(
   unit: UnitToLink,
-  on: readonly string[],
+  { on, units }: UpdateToLink,
   kernel: Kernel,
   { scope, preName, owner, weak }: UnitReference,
 ): Address {
@@ -154,21 +140,17 @@ function addressOf(
       ? []
       : modules.flatMap((module) => updateScope(kernel, module, [], unit.match.scope).own(preName));
   const [only, second] = brought;
-  return only === undefined || second !== undefined ? globalInUnit(unit.match, preName, weak) : only.address;
+  if (only !== undefined && second === undefined) return only.address;
+  return newlyExported(units, unit, preName) ?? globalInUnit(unit.match, preName, weak);
 }
 
-function unitObject(
-  { units, on }: UpdateToLink,
-  unit: UnitToLink,
-  kernel: Kernel,
-  bound: Set<Address>,
-): LinkObject {
+function unitObject(update: UpdateToLink, unit: UnitToLink, kernel: Kernel, bound: Set<Address>): LinkObject {
   const references = new Map(unit.references.map((reference) => [reference.symbol, reference]));
   const resolve = (name: string): Address | LinkedSymbol => {
     const reference = references.get(name);
-    const brought = reference?.scope === 'unit' ? undefined : broughtBy(units, unit, name);
+    const brought = reference?.scope === 'unit' ? undefined : broughtBy(update.units, unit, name);
     if (brought !== undefined) return brought;
-    const address = addressOf(unit, on, kernel, reference ?? global(name));
+    const address = addressOf(unit, update, kernel, reference ?? global(name));
     bound.add(address);
     return address;
   };
