@@ -9,7 +9,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { prepareDebianTree } from '../../scripts/kbuild/debian-tree.ts';
 import { compileDirectories } from '../../scripts/match-kernel/compile-directories.ts';
 import { debianSources } from '../../src/debian/debian-sources.ts';
-import { STT_FUNC } from '../../src/elf/constants.ts';
+import { STB_WEAK, STT_FUNC } from '../../src/elf/constants.ts';
 import type { ElfSymbol, ObjectFile } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import type { Address } from '../../src/kernel/address.ts';
@@ -29,11 +29,18 @@ import { noPatches } from '../../src/match/text-patch.ts';
 import { matchedSections, namesToLookUp } from '../../src/match/text-sections.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
 
-/** Candidates at the right distance to every function of the section with a unique name; undefined if it has none. */
+/**
+ * Candidates at the right distance to every function of the section with a unique name; undefined if it has none. A weak
+ * function is none of these: the one that the kernel has by that name can be another unit's.
+ */
 function byDistance(kernel: Kernel, object: ObjectFile, symbol: ElfSymbol): readonly Address[] | undefined {
   const unique = object.symbols.filter(
-    ({ type, place, name }) =>
-      type === STT_FUNC && place === symbol.place && name !== symbol.name && kernel.named(name).length === 1,
+    ({ type, binding, place, name }) =>
+      type === STT_FUNC &&
+      binding !== STB_WEAK &&
+      place === symbol.place &&
+      name !== symbol.name &&
+      kernel.named(name).length === 1,
   );
   if (unique.length === 0) return undefined;
   return kernel
