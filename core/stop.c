@@ -28,6 +28,7 @@
 #include <linux/stop_machine.h>
 #include <linux/timekeeping.h>
 #include <asm/sync_core.h>
+#include <asm/unaligned.h>
 
 #include "core.h"
 
@@ -63,29 +64,47 @@ struct ksplice_stop {
 	u64			start_ns;
 };
 
-/* Apply: the whole old code is as run-pre matching saw it, but for the places
- * that the kernel may rewrite at any time.  This finds kprobes anywhere in it.
+/* Where @range is not as run-pre matching saw it; its size if it is, but for the
+ * places that the kernel may rewrite at any time.  Eight bytes at a time: bodies
+ * are long, and all CPUs wait.
  */
+static __always_inline u32 ksplice_first_difference(const struct ksplice_range *range)
+{
+	const u8 *found = (const u8 *)range->start;
+	u32 k = 0;
+
+	for (; k + sizeof(u64) <= range->size; k += sizeof(u64)) {
+		u64 differs = get_unaligned((const u64 *)(found + k)) ^
+			      get_unaligned((const u64 *)(range->body + k));
+
+		if (differs & get_unaligned((const u64 *)(range->mask + k)))
+			break;
+	}
+	for (; k < range->size; k++) {
+		if ((READ_ONCE(found[k]) ^ range->body[k]) & range->mask[k])
+			break;
+	}
+	return k;
+}
+
+/* Apply: the whole old code.  This finds kprobes anywhere in it. */
 static bool ksplice_bodies_as_matched(struct ksplice_switch *sw)
 {
 	const struct ksplice_function *function;
-	const struct ksplice_range *range;
-	u32 i, j, k;
+	u32 i, j;
 
 	for (i = 0; i < sw->update->nr_functions; i++) {
 		function = &sw->update->functions[i];
 		for (j = 0; j < function->nr_ranges; j++) {
-			range = &function->ranges[j];
-			for (k = 0; k < range->size; k++) {
-				u8 found = READ_ONCE(((u8 *)range->start)[k]);
+			const struct ksplice_range *range = &function->ranges[j];
+			u32 at = ksplice_first_difference(range);
 
-				if (!((found ^ range->body[k]) & range->mask[k]))
-					continue;
-				sw->cause = KSPLICE_NO_MATCH;
-				sw->bad_name = function->name;
-				sw->bad_addr = range->start + k;
-				return false;
-			}
+			if (at == range->size)
+				continue;
+			sw->cause = KSPLICE_NO_MATCH;
+			sw->bad_name = function->name;
+			sw->bad_addr = range->start + at;
+			return false;
 		}
 	}
 	return true;
