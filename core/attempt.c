@@ -4,7 +4,7 @@
  *
  * Lock order, as everywhere in 6.1:
  *
- *	ksplice_mutex or ksplice_entry.switching	(update.c)
+ *	ksplice_mutex or ksplice_entry.switching	(change.c)
  *	  cpus_read_lock()	no CPU comes or goes
  *	    jump_label_lock()	no static key has updates queued but not written
  *	      text_mutex	nobody else is in the middle of a text poke
@@ -42,43 +42,57 @@ static int ksplice_busy_order(const void *a, const void *b)
 	return 0;
 }
 
-/* Apply: the old code.  Undo: all text of the update module, new functions
- * included; it may be unloaded afterwards.
+/* At undo: all text of the update module, new functions included; it may be
+ * unloaded afterwards.
  */
+static void ksplice_add_module(struct ksplice_switch *sw, const struct module *owner)
+{
+	struct ksplice_busy *busy = &sw->busy[sw->nr_busy++];
+
+	busy->start = (unsigned long)owner->core_layout.base;
+	busy->end = (unsigned long)owner->core_layout.base + owner->core_layout.text_size;
+	busy->name = owner->name;
+}
+
+/* At apply: the old code. */
+static void ksplice_add_function(struct ksplice_switch *sw, const struct ksplice_function *function)
+{
+	u32 i;
+
+	for (i = 0; i < function->nr_ranges; i++) {
+		const struct ksplice_range *range = &function->ranges[i];
+		struct ksplice_busy *busy = &sw->busy[sw->nr_busy++];
+
+		busy->start = range->start + !!(range->flags & KSPLICE_RANGE_ENTRY);
+		busy->end = range->start + range->size;
+		busy->name = function->name;
+	}
+}
+
 static int ksplice_collect_busy(struct ksplice_switch *sw)
 {
-	const struct ksplice_update *update = sw->update;
 	u32 i, j, count = 0;
 
-	if (sw->direction == KSPLICE_UNDO) {
-		struct module_layout *layout = &update->owner->core_layout;
+	for (i = 0; i < sw->nr_updates; i++) {
+		const struct ksplice_update *update = sw->updates[i];
 
-		sw->busy = kcalloc(1, sizeof(*sw->busy), GFP_KERNEL);
-		if (!sw->busy)
-			return -ENOMEM;
-		sw->busy[0].start = (unsigned long)layout->base;
-		sw->busy[0].end = (unsigned long)layout->base + layout->text_size;
-		sw->busy[0].name = update->owner->name;
-		sw->nr_busy = 1;
-		return 0;
+		if (sw->direction == KSPLICE_UNDO)
+			count++;
+		else
+			for (j = 0; j < update->nr_functions; j++)
+				count += update->functions[j].nr_ranges;
 	}
-
-	for (i = 0; i < update->nr_functions; i++)
-		count += update->functions[i].nr_ranges;
 	sw->busy = kcalloc(count, sizeof(*sw->busy), GFP_KERNEL);
 	if (!sw->busy)
 		return -ENOMEM;
-	for (i = 0; i < update->nr_functions; i++) {
-		const struct ksplice_function *function = &update->functions[i];
+	for (i = 0; i < sw->nr_updates; i++) {
+		const struct ksplice_update *update = sw->updates[i];
 
-		for (j = 0; j < function->nr_ranges; j++) {
-			const struct ksplice_range *range = &function->ranges[j];
-			struct ksplice_busy *busy = &sw->busy[sw->nr_busy++];
-
-			busy->start = range->start + !!(range->flags & KSPLICE_RANGE_ENTRY);
-			busy->end = range->start + range->size;
-			busy->name = function->name;
-		}
+		if (sw->direction == KSPLICE_UNDO)
+			ksplice_add_module(sw, update->owner);
+		else
+			for (j = 0; j < update->nr_functions; j++)
+				ksplice_add_function(sw, &update->functions[j]);
 	}
 	sort(sw->busy, sw->nr_busy, sizeof(*sw->busy), ksplice_busy_order, NULL);
 	return 0;
@@ -98,6 +112,7 @@ static void ksplice_make_site(struct ksplice_switch *sw, const struct ksplice_fu
 	s32 displacement;
 
 	site->addr = function->ranges[0].start + function->site_offset;
+	site->name = function->name;
 	site->size = function->site_size;
 	site->target = function->new_addr;
 
@@ -110,34 +125,53 @@ static void ksplice_make_site(struct ksplice_switch *sw, const struct ksplice_fu
 	memcpy(site->to, sw->direction == KSPLICE_APPLY ? jump : old, site->size);
 }
 
+/*
+ * The last update comes first.  An NMI may come while sites are being written; of
+ * updates on top of one another it then finds, at apply, no lower jump whose upper
+ * one is not there, and at undo, none whose upper one is gone already.
+ */
+static void ksplice_make_sites(struct ksplice_switch *sw)
+{
+	u32 i, j;
+
+	for (i = sw->nr_updates; i--;) {
+		const struct ksplice_update *update = sw->updates[i];
+
+		for (j = 0; j < update->nr_functions; j++)
+			ksplice_make_site(sw, &update->functions[j], &sw->sites[sw->nr_sites++]);
+	}
+}
+
 /**
  * ksplice_switch_alloc() - all memory that the attempts of one change need
- * @update:	validated (validate.c)
+ * @list:	whose updates are validated (validate.c)
  * @direction:	apply or undo
  *
  * Return: to be freed with ksplice_switch_free(), or NULL.
  */
-struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_update *update,
+struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_list *list,
 					    enum ksplice_direction direction)
 {
 	struct ksplice_switch *sw;
-	u32 i;
+	u32 i, functions = 0;
 
 	sw = kzalloc(sizeof(*sw), GFP_KERNEL);
 	if (!sw)
 		return NULL;
 	sw->direction = direction;
-	sw->update = update;
-	sw->nr_sites = update->nr_functions;
-	sw->sites = kcalloc(sw->nr_sites, sizeof(*sw->sites), GFP_KERNEL);
+	sw->nr_updates = list->count;
+	for (i = 0; i < list->count; i++) {
+		sw->updates[i] = list->entries[i]->update;
+		functions += sw->updates[i]->nr_functions;
+	}
+	sw->sites = kcalloc(functions, sizeof(*sw->sites), GFP_KERNEL);
 	sw->conflicts = kcalloc(KSPLICE_CONFLICTS_MAX, sizeof(*sw->conflicts), GFP_KERNEL);
 	sw->stoppers = kcalloc(nr_cpu_ids, sizeof(*sw->stoppers), GFP_KERNEL);
 	if (!sw->sites || !sw->conflicts || !sw->stoppers || ksplice_collect_busy(sw)) {
 		ksplice_switch_free(sw);
 		return NULL;
 	}
-	for (i = 0; i < sw->nr_sites; i++)
-		ksplice_make_site(sw, &update->functions[i], &sw->sites[i]);
+	ksplice_make_sites(sw);
 	return sw;
 }
 
@@ -177,9 +211,9 @@ static bool ksplice_site_reserved(struct ksplice_switch *sw)
 			owner = "a lock prefix";
 		if (!owner)
 			continue;
-		pr_warn("%s: %s owns bytes at %pS\n", sw->update->id, owner, start);
+		pr_warn("%s owns bytes at %pS\n", owner, start);
 		sw->cause = KSPLICE_CODE_BUSY;
-		sw->bad_name = sw->update->functions[i].name;
+		sw->bad_name = sw->sites[i].name;
 		sw->bad_addr = sw->sites[i].addr;
 		return true;
 	}

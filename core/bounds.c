@@ -15,10 +15,9 @@
 #include "core.h"
 
 /* What a change of stage still handles in no time: every range is compared with
- * every other.
+ * every other.  KSPLICE_FUNCTIONS_MAX and KSPLICE_RANGES_MAX hold for all updates
+ * of one change together, too (change.c).
  */
-#define KSPLICE_FUNCTIONS_MAX	10000
-#define KSPLICE_RANGES_MAX	20000
 #define KSPLICE_HOOKS_MAX	10000
 
 /* Is all of it in the part of the module that stays when its init has run? */

@@ -4,7 +4,7 @@
  *
  *	interface	0444	KSPLICE_INTERFACE
  *	control		0200	create ID | pin ID MODULE | skip ID MODULE SRCVERSION |
- *				forget ID
+ *				forget ID | apply ID... | reverse ID...
  *	ID/stage	0600	preparing, applied, reversed; write applied, reversed
  *	ID/abort_cause	0400	why the last change was not made, or ok
  *	ID/conflicts	0400	who was in the way: NAME PID FUNCTION...
@@ -14,6 +14,10 @@
  *				`skip` may say which module takes its place when it is
  *	ID/pins		0400	MODULE BUILD-ID, or MODULE - if the kernel keeps none
  *	ID/timing	0400	figures of the last change of stage, NAME VALUE
+ *
+ * `apply` and `reverse` change the stage of all these updates in one stop, or of none,
+ * and what is written to `stage` is a list of one.  Below all of them is the same
+ * account then; `failed_hook` is that one's whose hook it was.
  *
  * No address passes through here.  A stage change that is not allowed fails with
  * EINVAL, as does everything that is not one of these words, whole: sysfs hands in
@@ -77,6 +81,7 @@ static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr,
 			   const char *buf, size_t count)
 {
 	struct ksplice_entry *entry = to_entry(kobj);
+	struct ksplice_list list = { .entries = { entry }, .count = 1 };
 	enum ksplice_direction direction;
 	int ret;
 
@@ -90,7 +95,7 @@ static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return -EINVAL;
 
 	mutex_lock(&ksplice_mutex);
-	ret = entry->forgotten ? -ENODEV : ksplice_change_stage(entry, direction);
+	ret = entry->forgotten ? -ENODEV : ksplice_change_stage(&list, direction);
 	mutex_unlock(&ksplice_mutex);
 	return ret ? ret : count;
 }
@@ -188,6 +193,7 @@ static ssize_t timing_show(struct kobject *kobj, struct kobj_attribute *attr, ch
 	mutex_lock(&ksplice_mutex);
 	length = sysfs_emit(buf, "attempts %u\nstopped_ns %llu\ncall_ns %llu\n",
 			    entry->attempts, entry->stopped_ns, entry->call_ns);
+	length += sysfs_emit_at(buf, length, "switch %llu\n", entry->switched);
 	length += sysfs_emit_at(buf, length, "tasks %u\nscanned %u\nprechecked %u\n",
 				entry->tasks, entry->scanned, entry->prechecked);
 	mutex_unlock(&ksplice_mutex);
@@ -331,6 +337,30 @@ static int control_forget(const char *id)
 	return 0;
 }
 
+/* `ids`: names with a blank between them; is written to. */
+static int control_change(char *ids, enum ksplice_direction direction)
+{
+	struct ksplice_list list = { .count = 0 };
+	struct ksplice_entry *entry;
+	int ret = 0;
+	char *id;
+
+	mutex_lock(&ksplice_mutex);
+	while (!ret && (id = strsep(&ids, " "))) {
+		entry = ksplice_find(id);
+		if (!entry)
+			ret = id_is_valid(id) ? -ENOENT : -EINVAL;
+		else if (list.count == KSPLICE_LIST_MAX)
+			ret = -E2BIG;
+		else
+			list.entries[list.count++] = entry;
+	}
+	if (!ret)
+		ret = ksplice_change_stage(&list, direction);
+	mutex_unlock(&ksplice_mutex);
+	return ret;
+}
+
 static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t count)
 {
@@ -344,6 +374,14 @@ static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return -ENOMEM;
 	rest = strim(line);
 	verb = strsep(&rest, " ");
+	if (rest && !strcmp(verb, "apply")) {
+		ret = control_change(rest, KSPLICE_APPLY);
+		goto out;
+	}
+	if (rest && !strcmp(verb, "reverse")) {
+		ret = control_change(rest, KSPLICE_UNDO);
+		goto out;
+	}
 	id = strsep(&rest, " ");
 	argument = strsep(&rest, " ");
 	more = strsep(&rest, " ");

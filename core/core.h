@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the core's own files share.  Data flows one way: control.c (what user
- * space asks) -> update.c (an update's life) -> attempt.c (one try under all
- * locks) -> stop.c (inside the stop), which uses safe_point.c and poke.c.
+ * space asks) -> change.c (the stage of one update or of several) -> attempt.c (one
+ * try under all locks) -> stop.c (inside the stop), which uses safe_point.c and
+ * poke.c.  update.c has the list of all updates, pins.c what they hold and stand on.
  */
 #ifndef KSPLICE_CORE_H
 #define KSPLICE_CORE_H
@@ -25,6 +26,9 @@ extern struct mutex module_mutex;
 
 #define KSPLICE_CONFLICTS_MAX	128
 #define KSPLICE_ATTEMPTS	5
+
+/* Updates that are switched in one stop. */
+#define KSPLICE_LIST_MAX	64
 
 /* More than anybody needs, so that a program that runs wild ends there. */
 #define KSPLICE_PINS_MAX	4096
@@ -97,6 +101,7 @@ struct ksplice_busy {
 /**
  * struct ksplice_site - a place where a jump is written or taken out
  * @addr:	run address
+ * @name:	the function's, for the report
  * @alias:	the same bytes, writable, mapped for the time of one attempt
  * @target:	where a task that meets our INT3 there goes on
  * @from:	what must be there, @size bytes
@@ -106,6 +111,7 @@ struct ksplice_busy {
 #define KSPLICE_SITE_MAX	20
 struct ksplice_site {
 	unsigned long	addr;
+	const char	*name;
 	u8		*alias;
 	unsigned long	target;
 	u8		from[KSPLICE_SITE_MAX];
@@ -116,8 +122,12 @@ struct ksplice_site {
 /**
  * struct ksplice_switch - everything that one attempt needs, allocated before
  * @direction:	apply or undo
- * @update:	whose functions
- * @sites:	one for each function; none for an update that has only hooks
+ * @updates:	whose functions, in the order in which their hooks are called: a lower one
+ *		before those on top of it at apply, after them at undo
+ * @nr_updates:	number of @updates
+ * @nr_asked:	of these, whose pre hooks were reached: those that hear of a failure
+ * @sites:	one for each function, those of the last update first (attempt.c); none
+ *		if there are only hooks
  * @nr_sites:	number of @sites
  * @busy:	sorted by start
  * @nr_busy:	number of @busy
@@ -127,6 +137,7 @@ struct ksplice_site {
  * @nr_conflicts: number of @conflicts, at most KSPLICE_CONFLICTS_MAX
  * @cause:	verdict of the last attempt
  * @failed_hook: which hook refused, if @cause is call_failed
+ * @failed_update: whose hook that is
  * @hook_result: what it returned
  * @bad_name:	function whose bytes were not as expected
  * @bad_addr:	where; never shown to user space, only to the kernel log under %pS
@@ -145,7 +156,9 @@ struct ksplice_site {
  */
 struct ksplice_switch {
 	enum ksplice_direction		direction;
-	const struct ksplice_update	*update;
+	const struct ksplice_update	*updates[KSPLICE_LIST_MAX];
+	u32				nr_updates;
+	u32				nr_asked;
 	struct ksplice_site		*sites;
 	u32				nr_sites;
 	struct ksplice_busy		*busy;
@@ -156,6 +169,7 @@ struct ksplice_switch {
 	u32				nr_conflicts;
 	enum ksplice_abort		cause;
 	const struct ksplice_hook	*failed_hook;
+	const struct ksplice_update	*failed_update;
 	int				hook_result;
 	const char			*bad_name;
 	unsigned long			bad_addr;
@@ -209,6 +223,8 @@ struct ksplice_pin {
  * @failed_hook: name of the hook that refused the last change of stage, or empty
  * @hook_result: what it returned
  * @attempts:	how many the last change of stage took
+ * @switched:	number of the last switch, counted since the core was loaded; updates
+ *		that were switched in one stop have the same
  * @stopped_ns: see ksplice_switch
  * @call_ns:	see ksplice_switch
  * @tasks:	see ksplice_switch
@@ -236,11 +252,22 @@ struct ksplice_entry {
 	char				failed_hook[KSYM_NAME_LEN];
 	int				hook_result;
 	u32				attempts;
+	u64				switched;
 	u64				stopped_ns;
 	u64				call_ns;
 	u32				tasks;
 	u32				scanned;
 	u32				prechecked;
+};
+
+/**
+ * struct ksplice_list - updates whose stage changes in one stop
+ * @entries:	no entry twice; the order is that of ksplice_switch.updates
+ * @count:	1 to KSPLICE_LIST_MAX
+ */
+struct ksplice_list {
+	struct ksplice_entry	*entries[KSPLICE_LIST_MAX];
+	u32			count;
 };
 
 /* update.c */
@@ -249,12 +276,24 @@ extern struct list_head ksplice_entries;
 extern spinlock_t ksplice_lists_lock;
 struct ksplice_entry *ksplice_find(const char *id);
 int ksplice_may_add(const char *id);
-int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
-int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_link(struct ksplice_entry *entry);
 void ksplice_unlink(struct ksplice_entry *entry);
+
+/* pins.c */
+int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
+int ksplice_pin(struct ksplice_entry *entry, const char *name);
+void ksplice_unpin_all(struct ksplice_entry *entry);
 void ksplice_module_gone(struct module *module);
-int ksplice_change_stage(struct ksplice_entry *entry, enum ksplice_direction direction);
+bool ksplice_pin_gone(struct ksplice_entry *entry);
+const struct ksplice_entry *ksplice_out_of_order(const struct ksplice_list *list, u32 index,
+						 enum ksplice_direction direction);
+
+/* change.c */
+int ksplice_change_stage(const struct ksplice_list *list, enum ksplice_direction direction);
+
+/* report.c */
+void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ksplice_switch *sw);
+void ksplice_log_attempt(const struct ksplice_list *list, const struct ksplice_switch *sw);
 
 /* skipped.c */
 int ksplice_skip(struct ksplice_entry *entry, const char *name, const char *srcversion);
@@ -263,6 +302,8 @@ enum ksplice_abort ksplice_check_skipped(struct ksplice_entry *entry,
 int ksplice_module_coming(struct module *module);
 
 /* bounds.c */
+#define KSPLICE_FUNCTIONS_MAX	10000
+#define KSPLICE_RANGES_MAX	20000
 bool ksplice_within_text(const struct module *owner, unsigned long addr);
 int ksplice_check_bounds(const struct ksplice_update *update);
 
@@ -270,7 +311,7 @@ int ksplice_check_bounds(const struct ksplice_update *update);
 int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *update);
 
 /* attempt.c */
-struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_update *update,
+struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_list *list,
 					    enum ksplice_direction direction);
 void ksplice_switch_free(struct ksplice_switch *sw);
 enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw);

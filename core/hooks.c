@@ -16,6 +16,10 @@
  *
  * A fail hook is called though the pre hook before it, or even its own, was never
  * reached: it has to look at what there is to take back.
+ *
+ * Several updates in one stop: each of these is one round through all of them, in
+ * their order.  If the switch is not made, the updates whose pre hooks were reached
+ * hear of it, the last one first; those behind the one that refused never began.
  */
 #define pr_fmt(fmt) "ksplice: " fmt
 
@@ -30,6 +34,43 @@ static enum ksplice_hook_kind ksplice_hook_kind(const struct ksplice_switch *sw,
 	return first + moment;
 }
 
+static bool ksplice_ask_hooks_of(struct ksplice_switch *sw, const struct ksplice_update *update,
+				 enum ksplice_moment moment)
+{
+	enum ksplice_hook_kind kind = ksplice_hook_kind(sw, moment);
+	u32 i;
+
+	for (i = 0; i < update->nr_hooks; i++) {
+		const struct ksplice_hook *hook = &update->hooks[i];
+
+		if (hook->kind != kind)
+			continue;
+		sw->hook_result = ((int (*)(void))hook->function)();
+		if (!sw->hook_result)
+			continue;
+		sw->cause = KSPLICE_CALL_FAILED;
+		sw->failed_hook = hook;
+		sw->failed_update = update;
+		return false;
+	}
+	return true;
+}
+
+static void ksplice_tell_hooks_of(const struct ksplice_switch *sw,
+				  const struct ksplice_update *update,
+				  enum ksplice_moment moment)
+{
+	enum ksplice_hook_kind kind = ksplice_hook_kind(sw, moment);
+	u32 i;
+
+	for (i = 0; i < update->nr_hooks; i++) {
+		const struct ksplice_hook *hook = &update->hooks[i];
+
+		if (hook->kind == kind)
+			((void (*)(void))hook->function)();
+	}
+}
+
 /**
  * ksplice_ask_hooks() - call hooks that may refuse, up to the first that does
  * @sw:		gets the cause, the hook and its result
@@ -41,20 +82,13 @@ static enum ksplice_hook_kind ksplice_hook_kind(const struct ksplice_switch *sw,
  */
 bool ksplice_ask_hooks(struct ksplice_switch *sw, enum ksplice_moment moment)
 {
-	enum ksplice_hook_kind kind = ksplice_hook_kind(sw, moment);
 	u32 i;
 
-	for (i = 0; i < sw->update->nr_hooks; i++) {
-		const struct ksplice_hook *hook = &sw->update->hooks[i];
-
-		if (hook->kind != kind)
-			continue;
-		sw->hook_result = ((int (*)(void))hook->function)();
-		if (!sw->hook_result)
-			continue;
-		sw->cause = KSPLICE_CALL_FAILED;
-		sw->failed_hook = hook;
-		return false;
+	for (i = 0; i < sw->nr_updates; i++) {
+		if (moment == KSPLICE_MOMENT_PRE)
+			sw->nr_asked = i + 1;
+		if (!ksplice_ask_hooks_of(sw, sw->updates[i], moment))
+			return false;
 	}
 	return true;
 }
@@ -66,15 +100,15 @@ bool ksplice_ask_hooks(struct ksplice_switch *sw, enum ksplice_moment moment)
  */
 void ksplice_tell_hooks(const struct ksplice_switch *sw, enum ksplice_moment moment)
 {
-	enum ksplice_hook_kind kind = ksplice_hook_kind(sw, moment);
 	u32 i;
 
-	for (i = 0; i < sw->update->nr_hooks; i++) {
-		const struct ksplice_hook *hook = &sw->update->hooks[i];
-
-		if (hook->kind == kind)
-			((void (*)(void))hook->function)();
+	if (moment == KSPLICE_MOMENT_FAIL) {
+		for (i = sw->nr_asked; i--;)
+			ksplice_tell_hooks_of(sw, sw->updates[i], moment);
+		return;
 	}
+	for (i = 0; i < sw->nr_updates; i++)
+		ksplice_tell_hooks_of(sw, sw->updates[i], moment);
 }
 
 /**

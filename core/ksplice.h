@@ -15,7 +15,7 @@
 
 struct module;
 
-#define KSPLICE_INTERFACE	3
+#define KSPLICE_INTERFACE	4
 #define KSPLICE_ID_MAX		32
 
 /* The range is entered at its start by calls: a word that equals the start is

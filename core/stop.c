@@ -87,24 +87,36 @@ static __always_inline u32 ksplice_first_difference(const struct ksplice_range *
 	return k;
 }
 
+static bool ksplice_body_as_matched(struct ksplice_switch *sw,
+				    const struct ksplice_function *function)
+{
+	u32 i;
+
+	for (i = 0; i < function->nr_ranges; i++) {
+		const struct ksplice_range *range = &function->ranges[i];
+		u32 at = ksplice_first_difference(range);
+
+		if (at == range->size)
+			continue;
+		sw->cause = KSPLICE_NO_MATCH;
+		sw->bad_name = function->name;
+		sw->bad_addr = range->start + at;
+		return false;
+	}
+	return true;
+}
+
 /* Apply: the whole old code.  This finds kprobes anywhere in it. */
 static bool ksplice_bodies_as_matched(struct ksplice_switch *sw)
 {
-	const struct ksplice_function *function;
 	u32 i, j;
 
-	for (i = 0; i < sw->update->nr_functions; i++) {
-		function = &sw->update->functions[i];
-		for (j = 0; j < function->nr_ranges; j++) {
-			const struct ksplice_range *range = &function->ranges[j];
-			u32 at = ksplice_first_difference(range);
+	for (i = 0; i < sw->nr_updates; i++) {
+		const struct ksplice_update *update = sw->updates[i];
 
-			if (at == range->size)
-				continue;
-			sw->cause = KSPLICE_NO_MATCH;
-			sw->bad_name = function->name;
-			sw->bad_addr = range->start + at;
-			return false;
+		for (j = 0; j < update->nr_functions; j++) {
+			if (!ksplice_body_as_matched(sw, &update->functions[j]))
+				return false;
 		}
 	}
 	return true;
@@ -122,7 +134,7 @@ static bool ksplice_sites_are_ours(struct ksplice_switch *sw)
 			if (READ_ONCE(((u8 *)sw->sites[i].addr)[k]) == sw->sites[i].from[k])
 				continue;
 			sw->cause = KSPLICE_CODE_BUSY;
-			sw->bad_name = sw->update->functions[i].name;
+			sw->bad_name = sw->sites[i].name;
 			sw->bad_addr = sw->sites[i].addr + k;
 			return false;
 		}

@@ -118,23 +118,37 @@ static const char *ksplice_check_function(struct ksplice_entry *entry,
 	return ksplice_check_site(update, function);
 }
 
+static bool ksplice_replaces(const struct ksplice_update *update, const struct ksplice_range *range)
+{
+	u32 i;
+
+	for (i = 0; i < update->nr_functions; i++) {
+		const struct ksplice_function *function = &update->functions[i];
+
+		if (ksplice_overlaps(range, function, function->nr_ranges))
+			return true;
+	}
+	return false;
+}
+
 /* The function's bytes are as they were when that update is undone, and its jump
  * would go with them.  An update on top of it replaces its replacement instead,
- * which is other text: see ksplice_out_of_order().
+ * which is other text: see ksplice_out_of_order().  One that is being switched, in
+ * the same stop or by somebody else, counts as if it were applied.
  */
 static const struct ksplice_entry *ksplice_taken_by(const struct ksplice_entry *self,
-						    const struct ksplice_range *range)
+						    const struct ksplice_function *function)
 {
 	const struct ksplice_entry *entry;
 	u32 i;
 
 	list_for_each_entry(entry, &ksplice_entries, list) {
-		if (entry == self || !entry->update || entry->stage != KSPLICE_APPLIED)
+		if (entry == self || !entry->update)
 			continue;
-		for (i = 0; i < entry->update->nr_functions; i++) {
-			const struct ksplice_function *function = &entry->update->functions[i];
-
-			if (ksplice_overlaps(range, function, function->nr_ranges))
+		if (entry->stage != KSPLICE_APPLIED && !entry->switching)
+			continue;
+		for (i = 0; i < function->nr_ranges; i++) {
+			if (ksplice_replaces(entry->update, &function->ranges[i]))
 				return entry;
 		}
 	}
@@ -149,7 +163,7 @@ static const struct ksplice_entry *ksplice_taken_by(const struct ksplice_entry *
  * Context: ksplice_mutex held.
  *
  * Return: 0, -EINVAL (with a line in the kernel log), or -EBUSY if another
- * update has replaced one of the functions.
+ * update has replaced one of the functions, or is about to.
  */
 int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *update)
 {
@@ -176,9 +190,9 @@ int ksplice_validate(struct ksplice_entry *entry, const struct ksplice_update *u
 			pr_err("%s: %s: %s\n", entry->id, function->name, why);
 			return -EINVAL;
 		}
-		other = ksplice_taken_by(entry, &function->ranges[0]);
+		other = ksplice_taken_by(entry, function);
 		if (other) {
-			pr_err("%s: %s is already replaced by %s\n", entry->id, function->name,
+			pr_err("%s: %s is replaced by %s\n", entry->id, function->name,
 			       other->id);
 			return -EBUSY;
 		}

@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { KspliceError } from '../../src/diagnostics/error.ts';
 import { linkMatched } from '../../src/link/link-matched.ts';
-import { applyUpdate } from '../../src/live/apply.ts';
+import { applyUpdates } from '../../src/live/apply.ts';
 import type { LiveContext } from '../../src/live/context.ts';
 import { ensureCore, releaseCore } from '../../src/live/core-module.ts';
 import {
@@ -25,7 +25,7 @@ import {
 import { loadModule, unloadModule } from '../../src/live/kernel-module.ts';
 import { matchUpdate } from '../../src/live/match-update.ts';
 import { type PreparedUpdate, PreparedUpdates } from '../../src/live/prepare-updates.ts';
-import { undoUpdate } from '../../src/live/undo.ts';
+import { undoUpdates } from '../../src/live/undo.ts';
 import { readUpdateFile } from '../../src/update/read-update.ts';
 import { type TortureOrder, type TortureRun, tortureOrderSchema } from './cycle-outcome.ts';
 import { type MemoryUse, moduleAreas, parseMeminfo } from './memory-use.ts';
@@ -203,7 +203,7 @@ class Torture {
     // Since the core went, symbols of modules are others.
     this.#updates.kernel.refresh();
     try {
-      await applyUpdate(this.#update, this.#updates.kernel, context);
+      await applyUpdates([this.#update], this.#updates.kernel, () => context);
     } catch (error) {
       if (!(error instanceof KspliceError) || error.code !== 'code_busy') throw error;
       this.#noteRefusal(error.code, []);
@@ -215,7 +215,7 @@ class Torture {
     await this.#wait(200);
     for (let tries = 1; ; tries += 1) {
       try {
-        await undoUpdate(this.#id, context);
+        await undoUpdates([this.#id], () => context);
         break;
       } catch (error) {
         if (!(error instanceof KspliceError) || error.code !== 'code_busy' || tries === UNDO_TRIES)

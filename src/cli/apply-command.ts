@@ -46,7 +46,7 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
   docs: {
     brief: 'Switch the running kernel over to updates',
     fullDescription: describeCommand(
-      'Applies updates to the running kernel, in the order given. Each is checked against the code in memory first; the\nswitch itself is made by the core while all CPUs are stopped, or not at all. What is applied already is left alone.',
+      'Applies updates to the running kernel. Each is checked against the code in memory first; the switch itself is made by\nthe core while all CPUs are stopped: of all of them in one stop, or of none. One on top of another comes after it.\nWhat is applied already is left alone.',
       [0, 2, 4, 5, 64, 65, 69, 70],
       ['sudo ksplice apply cve_2026_53249.ksplice', 'sudo ksplice apply --partial cve_2026_53249.ksplice'],
     ),

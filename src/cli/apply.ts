@@ -1,4 +1,6 @@
-import { type ApplyResult, applyUpdate } from '../live/apply.ts';
+import { RefusedError } from '../diagnostics/error.ts';
+import { type ApplyResult, applyUpdates } from '../live/apply.ts';
+import { checkCount } from '../live/check-together.ts';
 import { watchInstalled } from '../live/installed/boot.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { PreparedUpdates } from '../live/prepare-updates.ts';
@@ -20,13 +22,30 @@ interface AppliedUpdate extends ApplyResult {
 }
 
 function prepare(session: Session, files: readonly string[]): PreparedUpdates {
+  checkCount(files.length);
   const updates = files.map((file) => {
     session.progress.step(`checking ${file}`);
     return readUpdateFile(file);
   });
+  const different = withoutRepeated(updates);
   // Objects are read only of updates that may be applied; what is told of them is told in the lock.
-  admitAll(updates, () => undefined);
-  return new PreparedUpdates(updates);
+  admitAll(different, () => undefined);
+  return new PreparedUpdates(different);
+}
+
+/** A file that was given twice counts once. Throws RefusedError for two updates with one ID. */
+function withoutRepeated(updates: readonly Update[]): readonly Update[] {
+  const byId = new Map<string, Update>();
+  for (const update of updates) {
+    const other = byId.get(update.id);
+    if (other !== undefined && other.digest !== update.digest) {
+      throw new RefusedError('id_taken', `${update.id}: two of the updates have this ID`, {
+        hint: 'give one of them another ID (ksplice create --id)',
+      });
+    }
+    byId.set(update.id, other ?? update);
+  }
+  return [...byId.values()];
 }
 
 /** May they be applied here, by who signed them? All of them, before anything is touched. */
@@ -38,38 +57,32 @@ function admitAll(
   return { gate, verdicts: updates.map((update) => gate.admit(update, warn)) };
 }
 
-/** `ksplice apply FILE...`. Every file is read and checked before the first is applied. */
+/** `ksplice apply FILE...`. Every file is read and checked before anything is done; they are applied in one stop, or none is. */
 export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
-  const results: AppliedUpdate[] = [];
   // As soon as the lock's helper has been started; what is wrong is told in the lock, where it is awaited.
   const preparing = Promise.resolve().then(() => prepare(session, files));
   preparing.catch(() => undefined);
-  await withMachineLock(waitNotice(session), async () => {
+  const results = await withMachineLock(waitNotice(session), async (): Promise<readonly AppliedUpdate[]> => {
     using prepared = await preparing;
+    const updates = prepared.list.map(({ update }) => update);
     // Once more: another run may have applied a later one meanwhile.
-    const { gate, verdicts } = admitAll(
-      prepared.list.map(({ update }) => update),
-      (text) => {
-        session.progress.print(`warning: ${text}`);
-      },
-    );
+    const { gate, verdicts } = admitAll(updates, (text) => {
+      session.progress.print(`warning: ${text}`);
+    });
     const watched = watchInstalled('/', runningIdentity(), prepared.list);
-    for (const [index, one] of prepared.list.entries()) {
-      const { id } = one.update;
-      const signed = gate.stage([one.update]);
-      try {
-        const result = await applyUpdate(one, prepared.kernel, liveContext(session, id, flags));
-        results.push({ ...result, signature: verdicts[index] });
-      } catch (error) {
-        signed?.discard();
-        if (results.length > 0) {
-          session.note(`applied before that: ${results.map((each) => each.id).join(', ')}`);
-        }
-        throw error;
-      }
+    const signed = gate.stage(updates);
+    try {
+      const applied = await applyUpdates(prepared.list, prepared.kernel, (id) =>
+        liveContext(session, id, flags),
+      );
       signed?.commit();
+      return applied.map((result, i) => ({ ...result, signature: verdicts[i] }));
+    } catch (error) {
+      signed?.discard();
+      throw error;
+    } finally {
+      if (watched) await restartGoodTimer();
     }
-    if (watched) await restartGoodTimer();
   });
   session.done({ updates: results }, results.map(resultText).join(''));
 }

@@ -10,10 +10,24 @@ import {
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
-export const undoCommand: Command<CliContext> = buildCommand<CommonFlags, string[], CliContext>({
+export type UndoFlags = CommonFlags & {
+  readonly debug?: boolean;
+};
+
+export const undoCommand: Command<CliContext> = buildCommand<UndoFlags, string[], CliContext>({
   loader: lazily(async () => (await import('./undo.ts')).undo),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
+    flags: {
+      debug: {
+        kind: 'boolean',
+        optional: true,
+        withNegated: false,
+        brief: 'Show each attempt, and the stacks of the tasks that were in the way',
+      },
+      json: jsonFlag,
+      quiet: quietFlag,
+      verbose: verboseFlag,
+    },
     aliases: { q: 'quiet', v: 'verbose' },
     positional: {
       kind: 'array',
@@ -28,7 +42,7 @@ export const undoCommand: Command<CliContext> = buildCommand<CommonFlags, string
   docs: {
     brief: 'Bring the old code back',
     fullDescription: describeCommand(
-      'Reverses updates, in the order given, by the same protocol that applied them.',
+      'Reverses updates by the same protocol that applied them: all of them in one stop, or none. One on top of another\ncomes first.',
       [0, 4, 5, 64, 69, 70],
       ['sudo ksplice undo cve_2026_53249'],
     ),

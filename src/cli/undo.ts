@@ -1,27 +1,22 @@
+import { checkCount } from '../live/check-together.ts';
 import { installedStatus } from '../live/installed/status.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { runningIdentity } from '../live/running-identity.ts';
-import { type UndoResult, undoUpdate } from '../live/undo.ts';
+import { type UndoResult, undoUpdates } from '../live/undo.ts';
 import { counted } from '../report/format.ts';
 import { liveContext, waitNotice } from './live-context.ts';
-import type { CommonFlags, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { switchText } from './switch-text.ts';
+import type { UndoFlags } from './undo-command.ts';
 
-/** `ksplice undo ID...` */
-export async function undo(session: Session, _flags: CommonFlags, ...ids: readonly string[]): Promise<void> {
-  const results: UndoResult[] = [];
-  await withMachineLock(waitNotice(session), async () => {
-    for (const id of ids) {
-      try {
-        results.push(await undoUpdate(id, liveContext(session, id)));
-      } catch (error) {
-        if (results.length > 0) {
-          session.note(`undone before that: ${results.map((result) => result.id).join(', ')}`);
-        }
-        throw error;
-      }
-    }
-  });
+/** `ksplice undo ID...`: all in one stop, or none. */
+export async function undo(session: Session, flags: UndoFlags, ...given: readonly string[]): Promise<void> {
+  const ids = [...new Set(given)];
+  checkCount(ids.length);
+  const results = await withMachineLock(
+    waitNotice(session),
+    async () => await undoUpdates(ids, (id) => liveContext(session, id, flags)),
+  );
   const atBoot = installedStatus(runningIdentity()).here.map(({ id }) => id);
   for (const id of ids.filter((each) => atBoot.includes(each))) {
     session.note(`${id} is installed, and applied again at the next boot, unless: ksplice uninstall ${id}`);

@@ -31,7 +31,7 @@ function errorFor(
   writeFileSync(path.join(directory, 'abort_cause'), `${cause}\n`);
   writeFileSync(path.join(directory, 'conflicts'), conflicts);
   writeFileSync(path.join(directory, 'failed_hook'), cause === 'call_failed' ? 'limit_is_default -16\n' : '');
-  return abortError('fix_1', verb, errno);
+  return abortError(['fix_1'], verb, errno);
 }
 
 const conflicts = 'sleeper 1234 pipe_read\nkworker/0:1 99 pipe_read pipe_write\n';

@@ -42,17 +42,23 @@ export function coldUpdateLoaded(id: string, module: string): BusyError {
   );
 }
 
-/** The error for a change of stage that the core did not make. `probes`: kprobes in the functions concerned. */
+/**
+ * The error for a change of stage that the core did not make. `ids`: of the updates that were to change together, of which
+ * the core gives each the same account. `probes`: kprobes in the functions concerned.
+ */
 export function abortError(
-  id: string,
+  ids: readonly [string, ...string[]],
   verb: 'apply' | 'undo',
   errno: string,
   probes: readonly string[] = [],
 ): KspliceError {
-  const cause = abortCauseOf(id);
-  const conflicts = conflictsOf(id);
-  const state = verb === 'apply' ? 'the kernel is as it was' : 'the update is still applied';
-  const details = { id, cause, errno, conflicts };
+  const [first] = ids;
+  const id = ids.join(', ');
+  const cause = abortCauseOf(first);
+  const conflicts = conflictsOf(first);
+  const still = ids.length === 1 ? 'the update is still applied' : 'all of them are still applied';
+  const state = verb === 'apply' ? 'the kernel is as it was' : still;
+  const details = { id: first, ...(ids.length === 1 ? {} : { ids }), cause, errno, conflicts };
   switch (cause) {
     case 'code_busy': {
       const inTheWay = conflicts.length > 0 ? conflicts.map(describeConflict) : probes;
@@ -86,8 +92,10 @@ export function abortError(
         details,
       });
     case 'call_failed': {
-      const hook = failedHookOf(id);
-      const what = hook === undefined ? 'a hook' : `its hook ${hook.name}`;
+      const owner = ids.find((each) => failedHookOf(each) !== undefined) ?? first;
+      const hook = failedHookOf(owner);
+      const whose = ids.length === 1 ? 'its hook' : `the hook of ${owner},`;
+      const what = hook === undefined ? 'a hook' : `${whose} ${hook.name}`;
       return new RefusedError(
         'call_failed',
         `${id}: cannot ${verb}: ${what} refused it (returned ${hook?.result ?? 'an error'}); ${state}`,

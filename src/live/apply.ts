@@ -1,11 +1,14 @@
 /**
  * apply: the passes, in the order that docs/safety.md proves.
  *
+ * Several updates are applied in one stop or not at all: each goes through all passes up to its switch, in the order given,
+ * and then they are switched together. Where that fails, what this run has made is taken away, the last one first.
+ *
  * Each pass is announced in the journal before it begins. A run can be killed at any of them: the kernel
  * is then updated or not, never between, because only the core switches, and it does so in one stop. The
  * next run finds what is left (`recover`) and either says that the update is applied or starts again.
  */
-import { MatchError, RefusedError } from '../diagnostics/error.ts';
+import { type BusyError, MatchError, RefusedError } from '../diagnostics/error.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { linkMatched } from '../link/link-matched.ts';
 import type { MatchedUnit } from '../link/matched-unit.ts';
@@ -14,7 +17,8 @@ import { identityDifference } from '../update/kernel-identity.ts';
 import type { Update } from '../update/update.ts';
 import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
-import { changeStageLogged } from './change-stage.ts';
+import { changeStagesLogged } from './change-stage.ts';
+import { checkTogether } from './check-together.ts';
 import { chooseSkipped, type SkippedTarget, withoutTargets } from './choose-targets.ts';
 import type { LiveContext } from './context.ts';
 import { ensureCore, releaseCore } from './core-module.ts';
@@ -35,7 +39,7 @@ import { matchUpdate } from './match-update.ts';
 import { cameMeanwhile, pinOwners, pinTargets, skipTargets } from './pin-owners.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { runningIdentity } from './running-identity.ts';
-import { requireBelow } from './updates-below.ts';
+import { leftAbove, requireBelow } from './updates-below.ts';
 
 /** The passes by name, in order: the list of docs/safety.md. With skipped targets there is `install` before `switch`. */
 export const applyPasses = [
@@ -83,6 +87,12 @@ class Application {
   /** What is done in memory: all of it but the skipped targets. */
   #part: PreparedUpdate;
   #skipped: readonly SkippedTarget[] = [];
+  /** What there is to do for it at the end. `none`: it is applied, or is not in memory. */
+  #rest: 'begin' | 'none' | 'switch on' | 'switch on again' | 'install' = 'begin';
+  /** What of it is in the kernel and in files is this run's, and to be taken away if it does not come to its end. */
+  #isOurs = false;
+  #recovered: ApplyResult['recovered'] = 'nothing';
+  #matched: readonly MatchedUnit[] = [];
   #installed: readonly string[] = [];
 
   constructor(prepared: PreparedUpdate, kernel: RunningKernel, context: LiveContext) {
@@ -92,13 +102,13 @@ class Application {
     this.#kernel = kernel;
   }
 
-  get #id(): string {
+  get id(): string {
     return this.#whole.update.id;
   }
 
   #pass(name: (typeof applyPasses)[number]): void {
     throwIfInterrupted(this.#context.signal);
-    note(this.#id, name);
+    note(this.id, name);
     this.#context.onStep(name);
   }
 
@@ -107,7 +117,7 @@ class Application {
    * everything else is taken away, and we start afresh.
    */
   async #recover(): Promise<'nothing' | 'leftovers' | 'applied' | 'resident'> {
-    const id = this.#id;
+    const id = this.id;
     removeLinkedModules();
     if (!hasEntry(id)) return (await removeUnfinished(id)) === 'none' ? 'nothing' : 'leftovers';
     const record = readRecord(id);
@@ -126,7 +136,7 @@ class Application {
   /** The kernel is not the one that the core and the stub were compiled for: find out what differs. */
   async #refuseOtherKernel(difference: string): Promise<never> {
     await matchUpdate(this.#part.objects, this.#kernel, this.#context);
-    throw new MatchError('no_match', `${this.#id}: ${difference}; its code matches, but not its core`, {
+    throw new MatchError('no_match', `${this.id}: ${difference}; its code matches, but not its core`, {
       hint: 'create the update again for the kernel that is running',
     });
   }
@@ -152,106 +162,118 @@ class Application {
     );
   }
 
-  #switchOn(hint?: string): void {
-    const errno = changeStageLogged(this.#id, 'applied', this.#context);
-    if (errno === undefined) return;
-    const came = this.#cameMeanwhile();
-    throw came === undefined
-      ? abortError(this.#id, 'apply', errno)
-      : cameMeanwhile(this.#id, came.name, hint);
+  get isSwitched(): boolean {
+    return this.#rest === 'switch on' || this.#rest === 'switch on again';
   }
 
-  #result(
-    recovered: ApplyResult['recovered'],
-    matched: readonly MatchedUnit[],
-    changes: Partial<ApplyResult> = {},
-  ): ApplyResult {
-    const matches = matched.flatMap(({ match, below }) => [match, ...below.values()]);
+  /** From here on the core has the word. */
+  announceSwitch(): void {
+    this.#pass('switch');
+  }
+
+  /** The error for a switch that the core did not make because of a module that came, if that is why. */
+  cameError(): BusyError | undefined {
+    const came = this.#cameMeanwhile();
+    if (came === undefined) return undefined;
+    return this.#rest === 'switch on again'
+      ? cameMeanwhile(
+          this.id,
+          came.name,
+          'unload it (modprobe -r), then try again: modprobe loads the fixed one',
+        )
+      : cameMeanwhile(this.id, came.name);
+  }
+
+  #result(): ApplyResult {
+    const matches = this.#matched.flatMap(({ match, below }) => [match, ...below.values()]);
     const explained: Record<string, number> = {};
     for (const match of matches) {
       for (const [what, count] of match.explained) explained[what] = (explained[what] ?? 0) + count;
     }
+    const isInstalledBefore = this.#rest === 'install' && this.#installed.length === 0;
     return {
-      id: this.#id,
+      id: this.id,
       description: this.#whole.update.description,
-      alreadyApplied: recovered === 'applied',
-      recovered,
+      alreadyApplied: this.#recovered === 'applied' || isInstalledBefore,
+      recovered: this.#recovered,
       functions: functionNames(this.#part.update),
       mode: this.#whole.update.matching,
-      timing: hasEntry(this.#id) ? timingOf(this.#id) : undefined,
+      timing: hasEntry(this.id) ? timingOf(this.id) : undefined,
       skipped: this.#skipped.map(({ name }) => name),
       installed: this.#installed,
       compared: matches.reduce((sum, match) => sum + match.compared, 0),
       explained,
-      ...changes,
     };
   }
 
-  async run(): Promise<ApplyResult> {
+  /** All passes before the switch. `earlier`: those that are applied in the same stop, and come before. */
+  async prepare(earlier: readonly Update[]): Promise<void> {
     const { update } = this.#whole;
     // Kept before anything is touched: whoever finds an entry in the core must know what it is.
     const found = await this.#recover();
     if (found === 'applied' || found === 'resident') {
-      if (found === 'resident') requireBelow(update);
+      if (found === 'resident') requireBelow(update, earlier);
+      this.#recovered = found === 'applied' ? 'applied' : 'nothing';
+      this.#rest = found === 'applied' ? 'none' : 'switch on again';
       this.#skip(this.#skippedBefore());
       await this.#install();
-      if (found === 'resident') {
-        this.#pass('switch');
-        this.#switchOn('unload it (modprobe -r), then try again: modprobe loads the fixed one');
-        note(this.#id, 'done');
-      } else if (this.#installed.length > 0) {
-        note(this.#id, 'installed');
-      }
-      return this.#result(found === 'applied' ? 'applied' : 'nothing', []);
+      if (found === 'applied' && this.#installed.length > 0) note(this.id, 'installed');
+      return;
     }
-    requireBelow(update);
+    this.#recovered = found;
+    requireBelow(update, earlier);
     this.#skip(chooseSkipped(update, this.#context.partial, { isLoaded: isModuleLoaded, srcversionOf }));
-    if (this.#part.update.units.length === 0) return await this.#installOnly(found);
+    if (this.#part.update.units.length === 0) {
+      await this.#installOnly();
+      return;
+    }
+    this.#rest = 'switch on';
     writeRecord(
       update,
       this.#skipped.map(({ name }) => name),
     );
     this.#pass('recover');
-    try {
-      const matches = await this.#fromCoreToSwitch();
-      note(this.#id, 'done');
-      return this.#result(found, matches);
-    } catch (error) {
-      await removeUpdate(this.#id);
-      throw error;
-    }
+    this.#isOurs = true;
+    this.#matched = await this.#fromCoreToLoad();
+  }
+
+  /** The update is in force. */
+  done(): ApplyResult {
+    if (this.isSwitched) note(this.id, 'done');
+    // The files say themselves whose they are.
+    if (this.#rest === 'install') removeRecord(this.id);
+    return this.#result();
+  }
+
+  /** Takes away what this run has made of it. */
+  async abandon(): Promise<void> {
+    if (this.#isOurs) await removeUpdate(this.id);
   }
 
   /** What the update was applied without when it was, by our own record. */
   #skippedBefore(): readonly SkippedTarget[] {
-    const names = readRecord(this.#id)?.skipped ?? [];
+    const names = readRecord(this.id)?.skipped ?? [];
     return this.#whole.update.modules
       .filter(({ name }) => names.includes(name))
       .map(({ name, srcversion }) => ({ name, srcversion, isLoaded: isModuleLoaded(name) }));
   }
 
   /** Nothing of it is in memory, so the core has no part in it: what modprobe finds is all. */
-  async #installOnly(recovered: 'nothing' | 'leftovers'): Promise<ApplyResult> {
+  async #installOnly(): Promise<void> {
     const difference = identityDifference(this.#whole.update.kernel, runningIdentity(), 'is running');
     if (difference !== undefined) {
-      throw new MatchError('no_match', `${this.#id}: ${difference}`, {
+      throw new MatchError('no_match', `${this.id}: ${difference}`, {
         hint: 'create the update again for the kernel that is running',
       });
     }
-    try {
-      await this.#install();
-      const came = this.#cameMeanwhile();
-      if (came !== undefined) throw cameMeanwhile(this.#id, came.name);
-    } catch (error) {
-      await removeUpdate(this.#id);
-      throw error;
-    }
-    // The files say themselves whose they are.
-    removeRecord(this.#id);
-    return this.#result(recovered, [], { alreadyApplied: this.#installed.length === 0 });
+    this.#rest = 'install';
+    this.#isOurs = true;
+    await this.#install();
+    const came = this.cameError();
+    if (came !== undefined) throw came;
   }
 
-  async #fromCoreToSwitch(): Promise<readonly MatchedUnit[]> {
+  async #fromCoreToLoad(): Promise<readonly MatchedUnit[]> {
     const { update, objects } = this.#part;
     const difference = identityDifference(update.kernel, runningIdentity(), 'is running');
     if (difference !== undefined) await this.#refuseOtherKernel(difference);
@@ -261,11 +283,11 @@ class Application {
     this.#pass('core');
     const core = await ensureCore(update, this.#kernel);
     this.#pass('create');
-    const errno = control(`create ${this.#id}`);
-    if (errno !== undefined) throw abortError(this.#id, 'apply', errno);
+    const errno = control(`create ${this.id}`);
+    if (errno !== undefined) throw abortError([this.id], 'apply', errno);
     // Modules that are to be updated, those of updates below among them: from here on they stay, so what matching finds stays true.
-    pinTargets(this.#id, objects, this.#kernel);
-    skipTargets(this.#id, this.#skipped);
+    pinTargets(this.id, objects, this.#kernel);
+    skipTargets(this.id, this.#skipped);
 
     // Every byte of the units equal or explained, or we stop here.
     this.#pass('match');
@@ -277,27 +299,25 @@ class Application {
 
     // The owners of what the module is bound to, before the loader touches any of it.
     this.#pass('pin');
-    pinOwners(this.#id, linked.bound, modules, this.#kernel);
+    pinOwners(this.id, linked.bound, modules, this.#kernel);
     this.#pass('load');
     await loadModule(linked.name, linked.bytes);
 
     // From here on modprobe takes the fixed modules of what is not loaded.
     await this.#install();
-
-    // The point of no return is inside: before it nothing is written, after it nothing can fail.
-    this.#pass('switch');
-    this.#switchOn();
     return matches;
   }
 }
 
 /**
  * Takes everything of an update that is not applied away: its module, its entry, what an unfinished run installed, its
- * record, and the core if nobody else needs it. Does nothing to an applied one.
+ * record, and the core if nobody else needs it. Does nothing to an applied one. What a run that was killed has left on top
+ * of it holds its module, and goes first.
  */
 export async function removeUpdate(id: string): Promise<void> {
   if (hasEntry(id)) {
     if (stageOf(id) === 'applied') return;
+    for (const other of leftAbove(id)) await removeUpdate(other);
     await unloadModule(updateModule(id));
     control(`forget ${id}`);
   }
@@ -306,12 +326,42 @@ export async function removeUpdate(id: string): Promise<void> {
   await releaseCore();
 }
 
-/** Applies one update. The caller holds the lock. */
-export async function applyUpdate(
-  prepared: PreparedUpdate,
+/** All of them in one stop. */
+function switchTogether(list: readonly Application[], context: LiveContext): void {
+  for (const one of list) one.announceSwitch();
+  const [first, ...others] = list.map(({ id }) => id);
+  if (first === undefined) return;
+  // The point of no return is inside: before it nothing is written, after it nothing can fail.
+  const errno = changeStagesLogged([first, ...others], 'applied', context);
+  if (errno === undefined) return;
+  const came = list.map((one) => one.cameError()).find((error) => error !== undefined);
+  throw came ?? abortError([first, ...others], 'apply', errno);
+}
+
+/**
+ * Applies updates, all of them or none: those that are applied already stay so. The caller holds the lock. `contextOf`: what
+ * the passes of one update report to.
+ */
+export async function applyUpdates(
+  list: readonly PreparedUpdate[],
   kernel: RunningKernel,
-  context: LiveContext,
-): Promise<ApplyResult> {
+  contextOf: (id: string) => LiveContext,
+): Promise<readonly ApplyResult[]> {
   checkModulesAllowed();
-  return await new Application(prepared, kernel, context).run();
+  const updates = list.map(({ update }) => update);
+  checkTogether(updates);
+  const begun: Application[] = [];
+  try {
+    for (const [i, prepared] of list.entries()) {
+      const one = new Application(prepared, kernel, contextOf(prepared.update.id));
+      begun.push(one);
+      await one.prepare(updates.slice(0, i));
+    }
+    const switched = begun.filter(({ isSwitched }) => isSwitched);
+    switchTogether(switched, contextOf(switched.map(({ id }) => id).join(', ')));
+  } catch (error) {
+    for (const one of begun.toReversed()) await one.abandon();
+    throw error;
+  }
+  return begun.map((one) => one.done());
 }

@@ -22,6 +22,8 @@ export interface SwitchTiming {
   readonly scanned: number;
   /** Tasks that had been looked at before the stop, and had not run since. */
   readonly prechecked: number;
+  /** Which switch it was, counted since the core was loaded. Updates that were switched in one stop have the same. */
+  readonly switchNumber: number;
 }
 
 /** A task that was in the way. */
@@ -71,7 +73,7 @@ export function hasEntry(id: string): boolean {
   return existsSync(path.join(SYSFS_ROOT, id));
 }
 
-/** `create ID`, `pin ID MODULE`, `skip ID MODULE SRCVERSION` or `forget ID`. */
+/** `create ID`, `pin ID MODULE`, `skip ID MODULE SRCVERSION`, `forget ID`, `apply ID...` or `reverse ID...`. */
 export function control(command: string): Errno {
   return write(path.join(SYSFS_ROOT, 'control'), command);
 }
@@ -90,6 +92,16 @@ export function stageOf(id: string): Stage {
 
 export function changeStage(id: string, stage: 'applied' | 'reversed'): Errno {
   return write(path.join(SYSFS_ROOT, id, 'stage'), stage);
+}
+
+/**
+ * All of them in one stop, or none: the lower one of two that are on top of one another comes first at apply, the upper one
+ * at undo. Afterwards each has the same account of what came of it.
+ */
+export function changeStages(ids: readonly string[], stage: 'applied' | 'reversed'): Errno {
+  const [first] = ids;
+  if (first !== undefined && ids.length === 1) return changeStage(first, stage);
+  return control(`${stage === 'applied' ? 'apply' : 'reverse'} ${ids.join(' ')}`);
 }
 
 export function setDebug(id: string): Errno {
@@ -144,6 +156,7 @@ export function parseTiming(text: string): SwitchTiming {
     tasks: number('tasks'),
     scanned: number('scanned'),
     prechecked: number('prechecked'),
+    switchNumber: number('switch'),
   };
 }
 

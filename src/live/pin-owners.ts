@@ -33,7 +33,7 @@ export function pinTargets(id: string, objects: UpdateObjects, kernel: Kernel): 
   for (const target of targets) {
     const errno = control(`pin ${id} ${target}`);
     if (errno === 'ENOENT') throw targetNotLoaded(id, target, false);
-    if (errno !== undefined) throw abortError(id, 'apply', errno);
+    if (errno !== undefined) throw abortError([id], 'apply', errno);
   }
   if (targets.size > 0) kernel.refresh();
 }
@@ -47,7 +47,7 @@ export function skipTargets(id: string, skipped: readonly SkippedTarget[]): void
   for (const { name, srcversion } of skipped) {
     const errno = control(`skip ${id} ${name} ${srcversion}`);
     if (errno === 'EBUSY') throw cameMeanwhile(id, name);
-    if (errno !== undefined) throw abortError(id, 'apply', errno);
+    if (errno !== undefined) throw abortError([id], 'apply', errno);
   }
 }
 

@@ -1,15 +1,23 @@
 /**
  * The order of updates that are on top of one another: the lower one is applied before the upper one, and undone after it.
- * The core keeps it (ksplice_out_of_order(), core/update.c); here it is told before anything is tried, by name.
+ * The core keeps it (ksplice_out_of_order(), core/pins.c); here it is told before anything is tried, by name. In one stop the
+ * lower one comes first at apply, the upper one at undo.
  */
 import { BusyError, MissingError } from '../diagnostics/error.ts';
 import type { Update } from '../update/update.ts';
 import { hasEntry, listEntries, stageOf } from './core-sysfs.ts';
 import { readRecord } from './journal.ts';
 
-/** Throws MissingError unless every update that this one is on top of is applied, and is that very one. */
-export function requireBelow({ id, on }: Pick<Update, 'id' | 'on'>): void {
+/**
+ * Throws MissingError unless every update that this one is on top of is applied, and is that very one. `earlier`: those that
+ * will be applied in the same stop, and come before it.
+ */
+export function requireBelow(
+  { id, on }: Pick<Update, 'id' | 'on'>,
+  earlier: readonly Pick<Update, 'id' | 'digest'>[] = [],
+): void {
   for (const below of on) {
+    if (earlier.some((one) => one.id === below.id && one.digest === below.digest)) continue;
     const isApplied = hasEntry(below.id) && stageOf(below.id) === 'applied';
     if (isApplied && readRecord(below.id)?.digest === below.digest) continue;
     const found = isApplied ? 'another update of that ID is applied' : `${below.id} is not applied`;
@@ -27,9 +35,14 @@ function above(id: string): readonly string[] {
   return listEntries().filter((other) => readRecord(other)?.manifest.on?.some((below) => below.id === id));
 }
 
-/** Throws BusyError if an applied update is on top of this one. */
-export function refuseUnderOthers(id: string): void {
-  const applied = above(id).filter((other) => hasEntry(other) && stageOf(other) === 'applied');
+/** IDs of updates on top of this one that a run which was killed has left before its switch. */
+export function leftAbove(id: string): readonly string[] {
+  return above(id).filter((other) => stageOf(other) === 'preparing');
+}
+
+/** Throws BusyError if an applied update is on top of this one. `earlier`: those that are undone in the same stop, before it. */
+export function refuseUnderOthers(id: string, earlier: readonly string[] = []): void {
+  const applied = above(id).filter((other) => stageOf(other) === 'applied' && !earlier.includes(other));
   if (applied.length === 0) return;
   const names = applied.join(', ');
   throw new BusyError(

@@ -10,6 +10,8 @@
  *	probe alarm		which signals an interval timer sends that runs once, and one that runs again and again
  *	probe pkey		asks for a memory key that forbids writing, and for one that forbids everything
  *	probe message		puts a message of 100 bytes into a queue, and one of 101
+ *	probe together		asks for the group and the session of process 4242 in turn until it gets SIGTERM: how
+ *				often one answer was new (1) between two that were old, or the other way round
  *	probe sendto		sends datagrams over loopback, to an address of the usual length and to a long one
  *
  * Exit status 70 when something else goes wrong, which says nothing about the kernel.
@@ -240,6 +242,32 @@ static int probe_sendto(void)
 	return 0;
 }
 
+static volatile sig_atomic_t is_over;
+
+static void end_together(int signal)
+{
+	is_over = signal;
+}
+
+static int probe_together(void)
+{
+	long rounds = 0, halves = 0, changes = 0, last = -1;
+
+	signal(SIGTERM, end_together);
+	for (; !is_over; rounds++) {
+		/* Asked in turn: a switch in between shows in all that come after it, or in none before it. */
+		int group = getpgid(4242) == 1, session = getsid(4242) == 1;
+		int group_again = getpgid(4242) == 1, session_again = getsid(4242) == 1;
+
+		halves += group == group_again && session != group;
+		halves += session == session_again && group_again != session;
+		changes += last >= 0 && group != last;
+		last = group;
+	}
+	printf("%s halves %ld changes %ld\n", rounds > 1000 ? "many" : "few", halves, changes);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "getpriority"))
@@ -260,7 +288,9 @@ int main(int argc, char **argv)
 		return probe_message();
 	if (argc == 2 && !strcmp(argv[1], "sendto"))
 		return probe_sendto();
+	if (argc == 2 && !strcmp(argv[1], "together"))
+		return probe_together();
 	fprintf(stderr, "usage: probe getpriority | dirents DIR | null-read | mincore | inodes | alarm | pkey |\n"
-			"\tmessage | sendto\n");
+			"\tmessage | sendto | together\n");
 	return 64;
 }

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
+import { hooksCalled, REFUSE_AT, type Side, togetherPatch } from '../support/live/together.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
@@ -34,6 +35,11 @@ async function secondPatch(): Promise<string> {
 const STACK = ['first', 'second', 'third'] as const;
 const fileOf = (id: string): string => `/root/${id}.ksplice`;
 
+/** Independent of one another, in one unit. */
+const SIDES: readonly Side[] = ['left', 'right'];
+const BOTH = SIDES.map(fileOf).join(' ');
+const KILL_AT = '/opt/kill-at.cjs';
+
 describe('several updates', () => {
   let folder: string;
   let vm: Vm;
@@ -55,6 +61,16 @@ describe('several updates', () => {
       expect(made.exitCode, made.stderr).toBe(0);
       stack.push({ path: fileOf(`stacked_${id}`), from });
     }
+    for (const side of SIDES) {
+      const [from, path] = [join(folder, `${side}.ksplice`), join(folder, `${side}.patch`)];
+      await writeFile(path, await togetherPatch(side));
+      const argv = ['create', '--patch', path, '--kernel', TEST_RELEASE, '--id', side, '-o', from];
+      const made = await hostKsplice(await hostBundle(), argv, folder);
+      expect(made.exitCode, made.stderr).toBe(0);
+      stack.push({ path: fileOf(side), from });
+    }
+    const killAt = new URL('../support/live/kill-at.cjs', import.meta.url).pathname;
+    stack.push({ path: KILL_AT, from: killAt });
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
     vm = await bootLiveGuest([{ path: SECOND_UPDATE, from: file }, ...stack, probe]);
   });
@@ -173,12 +189,150 @@ describe('several updates', () => {
     expect((await vm.run('lsmod | grep -c ksplice')).stdout.trim()).toBe('0');
   });
 
-  it('on top of one another are applied by one command, and undone by one', async () => {
+  it('on top of one another are applied in one stop, and undone in one', async () => {
     const ids = STACK.map((id) => `stacked_${id}`);
-    expect(await guestKsplice(vm, `apply ${ids.map(fileOf).join(' ')}`)).toMatchObject({ exitCode: 0 });
+    const applied = await guestKsplice(vm, `apply ${ids.map(fileOf).join(' ')}`);
+    expect(applied, applied.stderr).toMatchObject({ exitCode: 0 });
+    expect(new Set(switchNumbers(applied.json))).toHaveLength(1);
     // A new counter: the first update has not counted, the second does not count.
     expect(await marks()).toEqual([28]);
-    expect(await guestKsplice(vm, `undo ${ids.toReversed().join(' ')}`)).toMatchObject({ exitCode: 0 });
+    // The lower one cannot go first; nothing of either is undone.
+    expect(await guestKsplice(vm, `undo ${ids.join(' ')}`)).toMatchObject({
+      exitCode: 5,
+      json: { code: 'module_busy', details: { id: ids[0] } },
+    });
+    expect(await marks()).toEqual([28]);
+    const undone = await guestKsplice(vm, `undo ${ids.toReversed().join(' ')}`);
+    expect(undone, undone.stderr).toMatchObject({ exitCode: 0 });
+    expect(new Set(switchNumbers(undone.json))).toHaveLength(1);
     expect(await marks()).toEqual([]);
+    expect(await loaded()).toBe('0');
+  });
+
+  it('in one command, killed before the switch or after it, are all not applied or all applied', async () => {
+    const ids = STACK.map((id) => `stacked_${id}`);
+    const [first, second, third] = ids;
+    const dyingAt = (place: string): { readonly before: string } => ({
+      before: `KSPLICE_TEST_KILL='${place}' NODE_OPTIONS='--require ${KILL_AT}'`,
+    });
+    const all = ids.map(fileOf).join(' ');
+    expect(await guestKsplice(vm, `apply ${all}`, dyingAt('before switch'))).toMatchObject({ exitCode: 137 });
+    expect(await marks()).toEqual([]);
+    expect(await applied()).toEqual(['']);
+    // What is left of the others holds the first one's module, and goes with what is left of the first.
+    expect(await guestKsplice(vm, `apply ${fileOf(`${first}`)}`)).toMatchObject({
+      exitCode: 0,
+      json: { updates: [{ recovered: 'leftovers' }] },
+    });
+    expect((await vm.run('lsmod')).stdout).not.toContain(`ksplice_${second}`);
+    // Those that are applied stay so, and the others join them.
+    expect(await guestKsplice(vm, `apply ${all}`, dyingAt('before done'))).toMatchObject({ exitCode: 137 });
+    expect(await applied()).toEqual(ids.toSorted());
+    expect(await guestKsplice(vm, `apply ${all}`)).toMatchObject({
+      exitCode: 0,
+      json: { updates: ids.map((id) => ({ id, alreadyApplied: true })) },
+    });
+    expect(await guestKsplice(vm, `undo ${third} ${second} ${first}`)).toMatchObject({ exitCode: 0 });
+    expect(await loaded()).toBe('0');
+  });
+
+  /** Of the changes that a run has made, in the order of its updates. */
+  function switchNumbers(json: unknown): readonly number[] {
+    const { updates } = json as {
+      readonly updates: readonly { readonly timing: { switchNumber: number } }[];
+    };
+    return updates.map(({ timing }) => timing.switchNumber);
+  }
+
+  async function loaded(): Promise<string> {
+    return (await vm.run('lsmod | grep -c ksplice')).stdout.trim();
+  }
+
+  it('beside one another are switched in one stop: nobody ever sees one without the other', async () => {
+    const watcher = await vm.start('exec probe together');
+    await vm.run('dmesg -c >/dev/null');
+    const done = await guestKsplice(vm, `apply ${BOTH} ${fileOf('left')}`);
+    expect(done, done.stderr).toMatchObject({
+      exitCode: 0,
+      json: { updates: [{ id: 'left' }, { id: 'right' }] },
+    });
+    expect(new Set(switchNumbers(done.json))).toHaveLength(1);
+    const moments = ['pre', 'check', 'switched', 'post'].flatMap((moment) => [
+      `left ${moment}`,
+      `right ${moment}`,
+    ]);
+    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(moments);
+
+    // The core takes a list only if all of it is a change, and everything in it is known, once.
+    const control = '/sys/kernel/ksplice/control';
+    const lists = [
+      'reverse left left',
+      'reverse left absent',
+      'reverse left  right',
+      'apply left right',
+      'reverse ',
+    ];
+    for (const list of lists) expect((await vm.run(`echo '${list}' >${control}`)).exitCode, list).not.toBe(0);
+    expect(await applied()).toEqual(['left', 'right']);
+
+    const debug = await guestKsplice(vm, 'undo right left --debug');
+    expect(debug, debug.stderr).toMatchObject({ exitCode: 0 });
+    expect(debug.stderr).toContain('core: right: in one stop with left');
+    expect(debug.stderr).toMatch(/core: right: undo, attempt \d: ok/);
+    expect(new Set(switchNumbers(debug.json))).toHaveLength(1);
+    const back = ['pre', 'check', 'switched', 'post'].flatMap((moment) => [
+      `right ${moment}`,
+      `left ${moment}`,
+    ]);
+    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(back);
+    await watcher.kill('SIGTERM');
+    expect((await watcher.wait()).stdout).toBe('many halves 0 changes 2\n');
+    expect(await loaded()).toBe('0');
+  });
+
+  it.for<readonly [keyof typeof REFUSE_AT, string, readonly string[]]>([
+    ['left pre', 'left', ['left pre', 'left fail']],
+    ['right pre', 'right', ['left pre', 'right pre', 'right fail', 'left fail']],
+    [
+      'right check',
+      'right',
+      ['left pre', 'right pre', 'left check', 'right check', 'right fail', 'left fail'],
+    ],
+  ])('are all left as they were when a hook refuses: %s', async ([refusing, owner, called]) => {
+    await vm.run(`dmesg -c >/dev/null; echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
+    const refused = {
+      exitCode: 2,
+      json: {
+        code: 'call_failed',
+        message: expect.stringContaining(`the hook of ${owner}, ${refusing.replace(' ', '_')}`),
+      },
+    };
+    expect(await guestKsplice(vm, `apply ${BOTH}`)).toMatchObject(refused);
+    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(called);
+    expect(await loaded()).toBe('0');
+
+    await vm.run('echo 0 >/proc/sys/kernel/panic');
+    expect(await guestKsplice(vm, `apply ${BOTH}`)).toMatchObject({ exitCode: 0 });
+    await vm.run(`dmesg -c >/dev/null; echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
+    expect(await guestKsplice(vm, 'undo left right')).toMatchObject(refused);
+    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(called);
+    expect(await applied()).toEqual(['left', 'right']);
+    await vm.run('echo 0 >/proc/sys/kernel/panic');
+    expect(await guestKsplice(vm, 'undo left right')).toMatchObject({ exitCode: 0 });
+  });
+
+  it('are all left out when the second cannot be applied, and what was applied before stays', async () => {
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    // Its base is missing: found when the first is loaded already.
+    expect(
+      await guestKsplice(vm, `apply ${fileOf('left')} ${UPDATE} ${fileOf('stacked_second')}`),
+    ).toMatchObject({
+      exitCode: 69,
+      json: { code: 'update_not_applied' },
+    });
+    expect(await applied()).toEqual([UPDATE_ID]);
+    expect((await vm.run('ls /run/ksplice')).stdout.trim().split('\n')).not.toContain('left');
+    expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
+    expect(await loaded()).toBe('0');
   });
 });

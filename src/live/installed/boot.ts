@@ -8,7 +8,7 @@
 import { KspliceError, RefusedError } from '../../diagnostics/error.ts';
 import type { KernelIdentity } from '../../update/kernel-identity.ts';
 import type { Update } from '../../update/update.ts';
-import { type ApplyResult, applyUpdate } from '../apply.ts';
+import { type ApplyResult, applyUpdates } from '../apply.ts';
 import type { LiveContext } from '../context.ts';
 import { PreparedUpdates } from '../prepare-updates.ts';
 import { SignatureGate } from '../trust/gate.ts';
@@ -80,9 +80,7 @@ async function applyEach(
       const signed = gate.stage([update]);
       try {
         using prepared = new PreparedUpdates([update]);
-        for (const one of prepared.list) {
-          applied.push(await applyUpdate(one, prepared.kernel, context.contextOf(update.id)));
-        }
+        applied.push(...(await applyUpdates(prepared.list, prepared.kernel, context.contextOf)));
       } catch (error) {
         signed?.discard();
         throw error;
