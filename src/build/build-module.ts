@@ -17,12 +17,14 @@
  * of. That is how the fixed module is told from the original when it is loaded: it stands in
  * /sys/module/NAME/srcversion. There is no type information (BTF) in it: that needs the vmlinux of the build.
  */
+
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { InternalError, MissingError, RefusedError } from '../diagnostics/error.ts';
 import { readObject } from '../elf/read-object.ts';
 import { withFileLock } from '../process/file-lock.ts';
+import type { OnProgress } from '../process/on-progress.ts';
 import { type RunResult, run } from '../process/run.ts';
 import { compileUnit } from './compile-unit.ts';
 import { readConfiguration } from './configuration-units.ts';
@@ -40,7 +42,7 @@ export interface BuildModuleOptions {
   /** An existing directory for this module alone; no symbolic link in its path. */
   readonly workDir: string;
   readonly jobs: number;
-  readonly onProgress?: (message: string) => void;
+  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
@@ -130,7 +132,7 @@ async function placeObjects(
     } as const;
     await compileUnit(tree, { ...build, output: output.replace(/\.o$/, '') }, signal);
     done += 1;
-    onProgress?.(`compiled ${object} for ${path.basename(module.path)}.ko, ${done} of ${missing}`);
+    onProgress?.(`compiled ${object} for ${path.basename(module.path)}.ko, ${done} of ${missing}`, 'part');
   });
 }
 

@@ -6,9 +6,11 @@
  * three compilations a unit. `pre plain` is what the distributor compiled, for matching with the running
  * kernel; `pre` and `post` have each function and object in its own section, for differencing.
  */
+
 import { NoChangeError, RefusedError } from '../diagnostics/error.ts';
 import { withNotes } from '../diagnostics/with-notes.ts';
 import { type LayoutPair } from '../elf/type-layouts.ts';
+import type { OnProgress } from '../process/on-progress.ts';
 import { findAffectedUnits } from './affected-units.ts';
 import { addAuthorHeaders } from './author-headers.ts';
 import { type CompileCommand, detoursOf } from './compile-command.ts';
@@ -42,7 +44,7 @@ export interface BuildUnitsOptions {
   readonly maxUnits?: number | undefined;
   /** Compile patched units of modules also as the distributor would have: for whole modules. */
   readonly wholeModules?: boolean | undefined;
-  readonly onProgress?: (message: string) => void;
+  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 

@@ -94,6 +94,9 @@ export async function compileUnits(
   await writeFile(empty, '');
   const pool: LayoutPool = new Map();
   let done = 0;
+  onProgress?.(
+    `compiling ${affected.length === 1 ? '1 unit' : `${affected.length} units`}: ${tasks.length} objects`,
+  );
   const objects = await mapLimited(tasks, jobs, async ({ unit, variant }) => {
     const output = path.join(outputs, variant.name, unit.source.replace(/\.c$/, ''));
     await mkdir(path.dirname(output), { recursive: true });
@@ -110,7 +113,7 @@ export async function compileUnits(
           }
         : await compilePatched(tree, { ...build, command }, unit, patched, signal);
     done += 1;
-    onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`);
+    onProgress?.(`compiled ${unit.command.object} (${variant.name}), ${done} of ${tasks.length}`, 'part');
     return object;
   });
   const roots = { pre: trees.levels.at(-1)?.mirror ?? tree.source, post: trees.post.mirror };

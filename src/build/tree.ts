@@ -10,12 +10,14 @@
  * Each step leaves a stamp; a run that was interrupted goes on where it stopped. A lock lets one process
  * at a time call make in a build directory.
  */
+
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
 import { withFileLock } from '../process/file-lock.ts';
+import type { OnProgress } from '../process/on-progress.ts';
 import { type Distribution, type KbuildDirs, runKbuild } from './kbuild.ts';
 import { compareConfigs, describeDifference, type KernelConfig, parseConfig } from './kernel-config.ts';
 import { findBuildTools } from './required-tools.ts';
@@ -36,7 +38,7 @@ export interface PrepareOptions {
   /** The kernel's Module.symvers, or the directory that has it (`/usr/src/linux-headers-*`). */
   readonly symvers?: string;
   readonly jobs: number;
-  readonly onProgress?: (message: string) => void;
+  readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
@@ -161,6 +163,9 @@ async function runStep(tree: Dirs, targets: readonly string[], options: PrepareO
     await runKbuild(tree, targets, {
       jobs: options.jobs,
       logFile: tree.logFile,
+      onLine: (line) => {
+        options.onProgress?.(line, 'detail');
+      },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
   } catch (error) {

@@ -9,6 +9,7 @@ import type { CommonFlags, Session } from './session.ts';
 /** `ksplice cache list` */
 export async function listCache(session: Session, _flags: CommonFlags): Promise<void> {
   const directory = cacheDir(session.host.env);
+  session.progress.step('looking through the cache');
   const parts = await readCache(directory, session.signal);
   const total = totalSize(parts);
   session.result(
@@ -26,6 +27,7 @@ export async function prune(session: Session, flags: CachePruneFlags): Promise<v
     });
   }
   const directory = cacheDir(session.host.env);
+  session.progress.step('looking through the cache');
   const removed = await pruneCache(
     directory,
     { olderThan, kernel, all, dryRun },

@@ -41,7 +41,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
     authorHeaders: path.join(coreSources, '..', 'include'),
     createdBy: `ksplice ${VERSION}`,
     signal: session.signal,
-    onProgress: session.progress.step.bind(session.progress),
+    onProgress: session.onProgress,
   };
   if (flags.prebuild === true) {
     const { kernel, tree } = await prebuildKernel(options);

@@ -14,7 +14,7 @@ export async function diff(
   const options = {
     cacheDir: cacheDir(session.host.env),
     files: flags.file ?? [],
-    onProgress: session.progress.step.bind(session.progress),
+    onProgress: session.onProgress,
     signal: session.signal,
   };
   const patch = await withCacheInUse(options, () => debianDiff(from, to, options));

@@ -7,7 +7,7 @@ import type { CommonFlags, Session } from './session.ts';
 export async function sources(session: Session, _flags: CommonFlags, release: string): Promise<void> {
   const options = {
     cacheDir: cacheDir(session.host.env),
-    onProgress: session.progress.step.bind(session.progress),
+    onProgress: session.onProgress,
     signal: session.signal,
   };
   const kernel = await withCacheInUse(options, () => debianSources(release, options));

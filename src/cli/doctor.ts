@@ -14,6 +14,7 @@ import type { Session } from './session.ts';
 /** `ksplice doctor`. Throws MissingError where something is lacking, with all findings in its details. */
 export async function doctor(session: Session, flags: DoctorFlags): Promise<void> {
   const wants = (aim: Finding['for']): boolean => flags.for === undefined || flags.for === aim;
+  session.progress.step('looking at this machine');
   const findings = [
     ...(wants('apply') ? await diagnoseMachine() : []),
     ...(wants('create') ? await diagnoseCreate(session) : []),
@@ -24,6 +25,7 @@ export async function doctor(session: Session, flags: DoctorFlags): Promise<void
     session.result({ findings }, text.join('\n'));
     return;
   }
+  session.progress.done();
   if (!session.json) session.host.stdout(`${text.join('\n')}\n`);
   throw new MissingError(
     'missing_tool',

@@ -18,6 +18,7 @@ import {
   version,
 } from '@stricli/core';
 import { BusyError, InternalError, UsageError } from '../diagnostics/error.ts';
+import { CommandError } from '../process/command-error.ts';
 import { asKspliceError, errorJson, errorText } from '../report/error-text.ts';
 import { applyCommand } from './apply-command.ts';
 import { bootCommands } from './boot-command.ts';
@@ -175,7 +176,10 @@ function reportFailure(thrown: unknown, argv: readonly string[], host: Host): nu
   let error = asKspliceError(thrown);
   let status = error.exitCode;
   if (host.signal.aborted) {
-    if (error.code !== 'interrupted') {
+    if (error instanceof CommandError) {
+      // Its last words are those of who was told to stop, and nobody's news.
+      error = new BusyError('interrupted', 'interrupted', { cause: error });
+    } else if (error.code !== 'interrupted') {
       error = new BusyError('interrupted', `interrupted: ${error.message}`, { cause: error });
     }
     status = SIGNAL_STATUS[String(host.signal.reason)] ?? 130;

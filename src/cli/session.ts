@@ -1,3 +1,4 @@
+import type { OnProgress } from '../process/on-progress.ts';
 import { createProgress, type Progress, quietProgress } from '../report/progress.ts';
 import type { Host } from './host.ts';
 
@@ -12,6 +13,8 @@ export type CommonFlags = {
 export interface Session {
   readonly host: Host;
   readonly progress: Progress;
+  /** Where long work of earlier rooms reports to. */
+  readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
   /** Standard output is for a program. */
   readonly json: boolean;
@@ -37,6 +40,9 @@ export function createSession(host: Host, flags: CommonFlags, endWith: (status: 
   return {
     host,
     progress,
+    onProgress: (message, kind = 'step') => {
+      progress[kind](message);
+    },
     signal: host.signal,
     json,
     verbose: flags.verbose ?? false,

@@ -4,7 +4,7 @@
  * are not passed on.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -23,6 +23,7 @@ export async function showPackages(
   names: readonly string[],
   options: DebianOptions,
 ): Promise<readonly AptPackage[]> {
+  options.onProgress?.(`asking apt about ${names.join(', ')}`);
   const { stdout } = await run(['apt-cache', 'show', '--', ...names], {
     okExitCodes: [0, NOTHING_FOUND],
     ...signalOf(options),
@@ -92,6 +93,7 @@ async function downloadInto(
       options.onProgress?.(`downloading ${wanted.name} ${wanted.version} (${size} MB)`);
     }
     const specs = packages.map((wanted) => `${wanted.name}=${wanted.version}`);
+    const stop = tellArrived(incoming, options);
     try {
       // As root, apt hands the download to a user of its own, who cannot write here, and warns about it.
       await run(['apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download', '--', ...specs], {
@@ -100,6 +102,8 @@ async function downloadInto(
       });
     } catch (error) {
       throw downloadFailure(error, specs);
+    } finally {
+      stop();
     }
     const arrived = await readdir(incoming);
     for (const wanted of packages) {
@@ -117,6 +121,24 @@ async function downloadInto(
   } finally {
     await rm(incoming, { recursive: true, force: true });
   }
+}
+
+const TELL_MS = 500;
+
+/** Tells twice a second how much has arrived (apt itself says nothing where it is no terminal). Returns its end. */
+function tellArrived(incoming: string, { onProgress }: DebianOptions): () => void {
+  const timer = setInterval(() => {
+    try {
+      const files = readdirSync(incoming).map((name) => statSync(path.join(incoming, name)));
+      const arrived = files.reduce((sum, { size }) => sum + size, 0);
+      onProgress?.(`${(arrived / 1e6).toFixed(1)} MB have arrived`, 'detail');
+    } catch {
+      // apt renames its files meanwhile: the next look tells.
+    }
+  }, TELL_MS);
+  return () => {
+    clearInterval(timer);
+  };
 }
 
 /** Only the holder of the lock downloads, so any other incoming directory is what a killed run left. */

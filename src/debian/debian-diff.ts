@@ -41,6 +41,7 @@ export async function debianDiff(from: string, to: string, options: DebianDiffOp
       hint: 'paths are those in the kernel source tree, such as net/ipv4/ip_options.c',
     });
   }
+  options.onProgress?.(`comparing ${from} and ${to}`);
   const diffed: DiffedFile[] = [];
   for (const pair of files.length === 0 ? [''] : tops) {
     const output = await diffOutput(path.join(oldTree, pair), path.join(newTree, pair), options.signal);

@@ -38,6 +38,14 @@ describe('progress in a log', () => {
     expect(output).toBe('[   0.0 s] unpacking the source\n[  12.3 s] compiling net/ipv4/ip_options.o\n');
   });
 
+  it('has a line for each part of a step', () => {
+    const progress = progressOn(false);
+    progress.step('compiling');
+    clock = 1000;
+    progress.part('compiled a.o, 1 of 2');
+    expect(output).toBe('[   0.0 s] compiling\n[   1.0 s] compiled a.o, 1 of 2\n');
+  });
+
   it('keeps escapes out of the line', () => {
     progressOn(false).step('compiling \u001b[31mx\r\n');
     expect(output).toBe('[   0.0 s] compiling  [31mx \n');
@@ -53,6 +61,18 @@ describe('progress on a terminal', () => {
     vi.advanceTimersByTime(100);
     expect(output.split('\r').at(-1)).toBe('\u001b[2K/ compiling (1.5 s)  CC fs/pipe.o');
     expect(output).not.toContain('\n');
+  });
+
+  it('shows how far a step is behind it, and what takes its time goes on', () => {
+    const progress = progressOn(true);
+    progress.step('compiling');
+    clock = 1000;
+    progress.part('compiled a.o, 1 of 2');
+    clock = 2500;
+    vi.advanceTimersByTime(100);
+    expect(output.split('\r').at(-1)).toBe('\u001b[2K/ compiling (2.5 s)  compiled a.o, 1 of 2');
+    progress.done();
+    expect(output.split('\r').at(-1)).toBe('\u001b[2Kcompiling ... done 2.5 s\n');
   });
 
   it('leaves one line when the step ends, and draws no more', () => {

@@ -26,6 +26,8 @@ export interface ProgressTarget {
 export interface Progress {
   /** A new step begins, and the one before it is done. */
   step(text: string): void;
+  /** How far the step is: a line of its own, but behind the step on a terminal. */
+  part(text: string): void;
   /** What the step is at: shown on a terminal only. */
   detail(text: string): void;
   /** A line of its own that stays, in any case. */
@@ -57,6 +59,7 @@ export function quietProgress(target: ProgressTarget): Progress {
 /** Says nothing: for a caller that is not interested. */
 export const silentProgress: Progress = {
   step: () => undefined,
+  part: () => undefined,
   detail: () => undefined,
   print: () => undefined,
   done: () => undefined,
@@ -75,6 +78,10 @@ class PlainProgress implements Progress {
   step(text: string): void {
     const seconds = ((this.#target.now() - this.#start) / 1000).toFixed(1);
     this.#target.write(`[${seconds.padStart(6)} s] ${plain(text)}\n`);
+  }
+
+  part(text: string): void {
+    this.step(text);
   }
 
   detail(): void {
@@ -106,7 +113,7 @@ class LiveProgress implements Progress {
 
   #paint(style: 'dim' | 'green' | 'red', text: string): string {
     // Whether there are colours is decided once, by the command line: not by styleText, for each stream.
-    return this.#target.colors ? styleText(style, text) : text;
+    return this.#target.colors ? styleText(style, text, { validateStream: false }) : text;
   }
 
   step(text: string): void {
@@ -117,6 +124,11 @@ class LiveProgress implements Progress {
       this.#draw();
     }, INTERVAL_MS).unref();
     this.#draw();
+  }
+
+  part(text: string): void {
+    if (this.#current === undefined) this.step(text);
+    else this.detail(text);
   }
 
   detail(text: string): void {
