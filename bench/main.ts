@@ -22,6 +22,7 @@ import { benchCallCost } from './call-cost.ts';
 import { type CountedUpdate, countedUpdate } from './counted-updates.ts';
 import { benchCreate } from './create.ts';
 import { parseOptions, USAGE } from './options.ts';
+import { benchStart } from './start.ts';
 import { spreadOf, spreadText } from './statistics.ts';
 import { benchStopTable, benchStopWork, FUNCTIONS, type StopBenchOptions } from './stop-table.ts';
 
@@ -199,6 +200,7 @@ async function main(): Promise<number> {
         print,
       });
     }
+    if (options.start) await benchStart(print);
     if (options.guest) await benchGuest(cacheHome);
     if (options.stop || options.work) {
       const stop = await stopOptions(cacheHome);

@@ -3,7 +3,7 @@
  * belongs to root, and dpkg-deb sorts.
  */
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -59,7 +59,6 @@ async function installedSize(root: string): Promise<number> {
 }
 
 async function checksums(root: string, files: readonly PackageFile[]): Promise<string> {
-  const { readFile } = await import('node:fs/promises');
   const lines: string[] = [];
   for (const file of files.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
     const hash = createHash('md5').update(await readFile(path.join(root, file.path)));

@@ -83,7 +83,7 @@ function checked(
   options: UpdatePackageOptions,
 ): { readonly version: string; readonly maintainer: string } {
   const version = options.version ?? String(update.signature?.statement.serial ?? 1);
-  const maintainer = options.maintainer ?? 'root <root@localhost>';
+  const maintainer = options.maintainer ?? 'unnamed <unnamed@ksplice.invalid>';
   if (!VERSION.test(version)) {
     throw new UsageError('usage', `--package-version ${JSON.stringify(version)}: not a version of Debian's`, {
       hint: 'a digit, then letters, digits, and any of . + ~ -',
@@ -133,7 +133,7 @@ export function updatePackage(
       { path: file, contents: bytes },
       {
         path: doc('copyright'),
-        contents: `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: the authors of Linux\nLicense: GPL-2\n On Debian systems its text is in /usr/share/common-licenses/GPL-2.\n`,
+        contents: `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: 1991-2026 Linus Torvalds and others\nLicense: GPL-2\n On Debian systems its text is in /usr/share/common-licenses/GPL-2.\n`,
       },
       {
         path: doc('changelog.gz'),

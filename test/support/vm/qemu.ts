@@ -29,6 +29,8 @@ export interface QemuOptions {
   readonly cpus: number;
   readonly memoryMb: number;
   readonly monitor: boolean;
+  /** An image that the guest has as a virtio disk. */
+  readonly disk: string | undefined;
   /** One nanosecond of the guest's clock for each instruction that it executes: then times are counts of instructions. */
   readonly countInstructions: boolean;
   /** Removed by the watchdog when this process ends without closing. */
@@ -75,6 +77,7 @@ function qemuArguments(options: QemuOptions): string[] {
       '-device',
       'ivshmem-plain,memdev=shared,addr=0x10',
     ],
+    options.disk === undefined ? [] : ['-drive', `file=${options.disk},format=raw,if=virtio`],
     options.monitor ? ['-chardev', 'socket,id=monitor,fd=5', '-mon', 'chardev=monitor,mode=control'] : [],
   ].flat();
 }

@@ -41,6 +41,8 @@ export interface VmOptions {
   readonly bootTimeoutMs?: number;
   /** Give `monitor()` something to speak to. */
   readonly monitor?: boolean;
+  /** An image that the guest has as a virtio disk, and that stays when the guest ends. */
+  readonly disk?: string;
   /** One nanosecond of the guest's clock for each instruction; slower, and of one CPU at a time. */
   readonly countInstructions?: boolean;
 }
@@ -160,6 +162,7 @@ export class Vm {
         cpus: options.cpus ?? 2,
         memoryMb: options.memoryMb ?? 2048,
         monitor: options.monitor ?? false,
+        disk: options.disk,
         countInstructions: options.countInstructions ?? false,
         shared: shared.path,
         sharedSize: shared.size,
