@@ -335,4 +335,46 @@ describe('several updates', () => {
     expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
     expect(await loaded()).toBe('0');
   });
+
+  it('that are installed are applied in their order at boot, and held back after a crash that followed', async () => {
+    const [first = '', second = ''] = STACK.map((id) => `stacked_${id}`);
+    expect(await guestKsplice(vm, `install ${fileOf(second)}`)).toMatchObject({
+      exitCode: 69,
+      json: { code: 'update_not_installed', details: { below: first } },
+    });
+    expect(await guestKsplice(vm, `install ${fileOf(second)} ${fileOf(first)}`)).toMatchObject({
+      exitCode: 0,
+      json: { updates: [{ id: first, outcome: 'installed' }, { id: second }] },
+    });
+    expect(await marks()).toEqual([]);
+    expect(await guestKsplice(vm, 'boot status')).toMatchObject({ exitCode: 69 });
+    expect(await guestKsplice(vm, 'boot apply')).toMatchObject({
+      exitCode: 0,
+      json: { applied: [{ id: first }, { id: second }], failed: [] },
+    });
+    expect(await marks()).toEqual([29]);
+    expect((await vm.run('ls -ln /var/lib/ksplice | cut -c1-10')).stdout).toMatch(/drwx------[^]*-rw-------/);
+
+    expect((await vm.run(`ksplice undo ${second} ${first}`)).stderr).toContain(`ksplice uninstall ${first}`);
+    // What a boot finds whose machine went down: a boot before it, of another number, is still being tried.
+    await vm.run(`sed -i 's/"boot": .*/"boot": "another",/' /var/lib/ksplice/boot.json`);
+    expect(await guestKsplice(vm, 'boot apply')).toMatchObject({
+      exitCode: 2,
+      json: { code: 'held_back', details: { updates: [first, second] } },
+    });
+    expect(await guestKsplice(vm, 'boot status')).toMatchObject({ exitCode: 2, json: { code: 'held_back' } });
+    expect(await marks()).toEqual([]);
+    // With less of it, it is another thing that is tried.
+    expect(await guestKsplice(vm, `uninstall ${first}`)).toMatchObject({ exitCode: 5 });
+    expect(await guestKsplice(vm, `uninstall ${second}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, 'boot apply')).toMatchObject({
+      exitCode: 0,
+      json: { applied: [{ id: first }] },
+    });
+    expect(await marks()).toEqual([30]);
+    expect(await guestKsplice(vm, 'boot good')).toMatchObject({ exitCode: 0, json: { changed: true } });
+    expect(await guestKsplice(vm, `undo ${first}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `uninstall ${first}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, 'view')).toMatchObject({ json: { updates: [], elsewhere: [] } });
+  });
 });
