@@ -51,7 +51,15 @@ describe('parseTiming', () => {
       core.parseTiming(
         'call_ns 90210\nstopped_ns 41000\nattempts 2\nscanned 3\nprechecked 170\ntasks 180\nother 1',
       ),
-    ).toEqual({ attempts: 2, stoppedNs: 41000, callNs: 90210, tasks: 180, scanned: 3, prechecked: 170 });
+    ).toEqual({
+      attempts: 2,
+      stoppedNs: 41000,
+      callNs: 90210,
+      tasks: 180,
+      scanned: 3,
+      prechecked: 170,
+      switchNumber: 0,
+    });
   });
 
   it('what is not there is 0, and a longer name is another name', () => {
@@ -62,6 +70,7 @@ describe('parseTiming', () => {
       tasks: 0,
       scanned: 0,
       prechecked: 0,
+      switchNumber: 0,
     });
   });
 });
