@@ -176,6 +176,7 @@ static void ksplice_tell(const struct ksplice_list *list, const struct ksplice_s
 /* Is it a change that the stages allow?  Nobody's account of an earlier one is touched. */
 static int ksplice_is_change(const struct ksplice_list *list, enum ksplice_direction direction)
 {
+	bool apply = direction == KSPLICE_APPLY;
 	u32 i, j;
 
 	for (i = 0; i < list->count; i++) {
@@ -189,7 +190,7 @@ static int ksplice_is_change(const struct ksplice_list *list, enum ksplice_direc
 	for (i = 0; i < list->count; i++) {
 		bool is_applied = list->entries[i]->stage == KSPLICE_APPLIED;
 
-		if (!list->entries[i]->update || is_applied == (direction == KSPLICE_APPLY))
+		if (!list->entries[i]->update || is_applied == apply)
 			return -EINVAL;
 	}
 	return 0;
