@@ -174,6 +174,18 @@ describe('an update', () => {
     expect(Buffer.compare(once.subarray(0, unsigned.length - 1024), unsigned.subarray(0, -1024))).toBe(0);
   });
 
+  it('on top of another one, carries no whole module: that would lack what is below', async () => {
+    const patch = [path.join(fixture.directory, 'fix.patch')];
+    const below = path.join(fixture.directory, 'below.ksplice');
+    const { contents } = await createUpdate(optionsFor(fixture, { patch }));
+    await writeFile(below, await writeUpdate(contents));
+    const options = optionsFor(fixture, { patch, on: [below], buildModules: true });
+    await expect(createUpdate(options)).rejects.toMatchObject({
+      code: 'usage',
+      hint: expect.stringContaining('all patches with --patch'),
+    });
+  });
+
   it('is the same to the byte in another directory, with another cache, by another user', async () => {
     if (isRoot) await run(['chown', '-R', `${NOBODY}:${NOBODY}`, fixture.directory]);
     await chmod(fixture.directory, 0o755);

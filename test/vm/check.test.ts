@@ -16,6 +16,20 @@ const errorSchema = v.object({
   details: v.object({ running: v.array(v.string()), source: v.array(v.string()) }),
 });
 
+const inspectionSchema = v.object({
+  check: v.object({ kernel: v.literal('running'), fits: v.literal(true) }),
+  units: v.array(
+    v.object({
+      functions: v.array(
+        v.object({
+          name: v.string(),
+          run: v.object({ address: v.string(), instructions: v.array(v.record(v.string(), v.unknown())) }),
+        }),
+      ),
+    }),
+  ),
+});
+
 let bundle: string;
 let update: string;
 
@@ -60,7 +74,7 @@ describe('a kernel at rest', () => {
 });
 
 describe('the running kernel', () => {
-  it('fits, and is left as it was', async () => {
+  it('fits, is shown as it runs, and is left as it was', async () => {
     await using vm = await bootLiveGuest();
     const before = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
     const { exitCode, json } = await guestKsplice(vm, `check ${UPDATE}`);
@@ -69,6 +83,24 @@ describe('the running kernel', () => {
       kernel: { release: TEST_RELEASE, running: true },
       units: [{ unit: 'net/ipv4/ip_options.o', matches: true, explained: { 'fentry: nop': 9 } }],
     });
+    const inspected = await guestKsplice(vm, `inspect ${UPDATE} --running`);
+    expect(inspected.exitCode, inspected.stderr).toBe(0);
+    const [unit] = v.parse(inspectionSchema, inspected.json).units;
+    const [shown] = unit?.functions ?? [];
+    expect(shown?.name).toBe(FIXED_FUNCTION);
+    const kallsyms = await vm.run(`grep ' ${FIXED_FUNCTION}$' /proc/kallsyms`);
+    expect(kallsyms.stdout.trim().split(' ')[0]).toBe(shown?.run.address.slice(2));
+    // Nothing is traced: where the object calls __fentry__, the kernel has written a nop.
+    expect(shown?.run.instructions).toContainEqual(
+      expect.objectContaining({ kind: 'fentry', offset: 0, bytes: '0f 1f 44 00 00' }),
+    );
+    const page = await vm.run(
+      `ksplice inspect ${UPDATE} --running --html /root/page.html && grep -c ${FIXED_FUNCTION} /root/page.html`,
+    );
+    expect([page.exitCode, Number(page.stdout.trim().split('\n').at(-1)) > 0], page.stderr).toEqual([
+      0,
+      true,
+    ]);
     const after = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
     expect(after.stdout).toBe(before.stdout);
     const { exitCode: asUser } = await guestKsplice(vm, `check ${UPDATE}`, { uid: 1000 });

@@ -94,14 +94,14 @@ describe('parseCase', () => {
     expect(read.obstacles).toEqual([
       {
         at: 'apply',
-        refusal: { code: 'code_busy', exitCode: 5, says: [/who/m] },
+        refusal: { code: 'code_busy', reasons: [], exitCode: 5, says: [/who/m] },
         start: 'one\ntwo',
         check: 'look',
         stop: 'away',
       },
       {
         at: 'undo',
-        refusal: { code: 'code_busy', exitCode: 5, says: [] },
+        refusal: { code: 'code_busy', reasons: [], exitCode: 5, says: [] },
         start: 'three',
         check: '',
         stop: 'gone',
@@ -114,9 +114,14 @@ describe('parseCase', () => {
       parse('ABOUT it', 'PATCH p', 'REFUSED create no_change 3', '  SAYS /no code/').createRefusal,
     ).toEqual({
       code: 'no_change',
+      reasons: [],
       exitCode: 3,
       says: [/no code/m],
     });
+    const reasons = ['  REASONS type_layout_changed data_changed'];
+    expect(
+      parse('ABOUT it', 'PATCH p', 'REFUSED create refused 2', ...reasons).createRefusal?.reasons,
+    ).toEqual(['data_changed', 'type_layout_changed']);
   });
 });
 
@@ -157,7 +162,7 @@ describe('parseCase refuses, with file and line,', () => {
     [
       'a directive of another block',
       ['ABOUT it', 'PATCH p', 'REFUSED create refused 2', '  START a'],
-      '4: START: not in a block of REFUSED, which takes SAYS',
+      '4: START: not in a block of REFUSED, which takes REASONS, SAYS',
     ],
     [
       'an obstacle that is never taken away',

@@ -35,7 +35,7 @@ const TOP = new Set([
 ]);
 /** Those that open a block, and what may stand in it, indented. */
 const BLOCKS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
-  ['REFUSED', new Set(['SAYS'])],
+  ['REFUSED', new Set(['REASONS', 'SAYS'])],
   ['OBSTACLE', new Set(['SAYS', 'START', 'CHECK', 'STOP'])],
 ]);
 /** Directives without a value. */
@@ -182,7 +182,11 @@ function readRefusal(
     );
   }
   const says = lines.filter(({ directive }) => directive === 'SAYS').map((line) => readPattern(reader, line));
-  return { place, refusal: { code, exitCode: Number(status), says } };
+  const reasons = lines
+    .filter(({ directive }) => directive === 'REASONS')
+    .flatMap(({ value }) => value.split(/ +/))
+    .toSorted();
+  return { place, refusal: { code, reasons, exitCode: Number(status), says } };
 }
 
 function readObstacle(reader: CaseReader, block: Block): Obstacle {

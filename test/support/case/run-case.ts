@@ -37,12 +37,23 @@ function expectStatus(what: string, { exitCode, stdout, stderr }: Ended, wanted:
   expect(exitCode, `${what}: exit status; it printed:\n${stdout}${stderr}`).toBe(wanted);
 }
 
+/** Checks the reasons of a refusal: their codes, and that each names its place and says what to do. */
+function expectReasons(reasons: unknown, codes: readonly string[]): void {
+  const list: readonly unknown[] = Array.isArray(reasons) ? reasons : [reasons];
+  const found = new Set(list.map((reason) => String(field(reason, 'code'))));
+  expect([...found].toSorted()).toEqual(codes);
+  for (const reason of list) {
+    expect(reason).toMatchObject({ location: { unit: expect.any(String) }, hint: expect.any(String) });
+  }
+}
+
 /** Checks that the tool refused, and as it should. */
 export function expectRefusal(refusal: Refusal, result: Ended): void {
   expectStatus('refused', result, refusal.exitCode);
   const { stdout } = result;
   const report: unknown = JSON.parse(stdout);
   expect(report).toMatchObject({ code: refusal.code });
+  expectReasons(field(field(report, 'details'), 'diagnostics') ?? [], refusal.reasons);
   for (const pattern of refusal.says) expect(field(report, 'message')).toMatch(pattern);
 }
 

@@ -5,9 +5,11 @@ export type Expectation =
   | { readonly kind: 'line'; readonly text: string }
   | { readonly kind: 'pattern'; readonly pattern: RegExp };
 
-/** How the tool says no: exit status, `code` of the JSON error, and what its message holds. */
+/** How the tool says no: exit status, `code` of the JSON error, codes of the reasons in it, what its message holds. */
 export interface Refusal {
   readonly code: string;
+  /** Sorted, each once; none where no change of code is to blame. */
+  readonly reasons: readonly string[];
   readonly exitCode: number;
   readonly says: readonly RegExp[];
 }
