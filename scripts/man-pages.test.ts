@@ -3,7 +3,7 @@
  * default or an exit status that is added, or goes, is missed here.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command, RouteMap } from '@stricli/core';
@@ -111,6 +111,16 @@ describe('every command has its page', () => {
     const text = textOf(`ksplice-${name}.1`);
     for (const each of subcommands) expect(text).toMatch(new RegExp(`^\\.It (?:Ic|Cm) ${each}$`, 'm'));
     expect(section(text, 'EXAMPLES')).toContain(`ksplice ${name}`);
+  });
+
+  it('metrics: all that it prints, and nothing else', () => {
+    const source = readFileSync(join(ROOT, 'src/live/metrics.ts'), 'utf8');
+    const printed = [...source.matchAll(/^ {6}name: '(ksplice_\w+)'/gm)].map(([, name = '']) => name);
+    expect(printed.length).toBeGreaterThan(5);
+    const listed = [...textOf('ksplice-metrics.1').matchAll(/^\.It (ksplice_\w+)$/gm)].map(
+      ([, name = '']) => name,
+    );
+    expect(listed).toEqual(printed);
   });
 
   it('and ksplice(1) names them all, with every exit status', () => {

@@ -26,7 +26,7 @@ export async function findElsewhere(
     if (others.length > 0) {
       const objects = [unit, ...others].map(({ command }) => command.object).join(', ');
       throw new RefusedError('refused', `${source} is compiled into several objects (${objects})`, {
-        hint: 'that is not supported in this version',
+        hint: 'only what one object is made of can be updated: leave this file out of the patch, if the fix is complete without it',
         details: { file: source, objects },
       });
     }

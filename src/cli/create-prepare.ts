@@ -22,6 +22,7 @@ export interface PreparedKernel {
 
 /** Gets the kernel's parts and prepares its tree, each unless it is in the cache. Hold the cache (cache-use.ts). */
 export async function prepareKernel(options: PrepareKernelOptions): Promise<PreparedKernel> {
+  options.onProgress('looking for the kernel, and for what compiles it');
   await checkMachine(options);
   const kernel = await findKernelParts(options, options);
   const distribution = kernel.version === null ? undefined : { name: 'Debian', version: kernel.version };

@@ -30,7 +30,7 @@ function cannotRead(path: string, error: unknown): MissingError {
   const errno = errorCodeOf(error);
   if (errno === 'EPERM') {
     return new MissingError('lockdown', `${path}: reading the kernel's memory is forbidden (${errno})`, {
-      hint: 'the kernel is locked down (cat /sys/kernel/security/lockdown): confidentiality mode closes /proc/kcore',
+      hint: 'confidentiality mode of lockdown closes /proc/kcore (cat /sys/kernel/security/lockdown): boot without lockdown=confidentiality',
       cause: error,
     });
   }

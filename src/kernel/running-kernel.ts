@@ -37,7 +37,7 @@ export class RunningKernel implements Kernel, Disposable {
       const text = readProcFile('/proc/kallsyms');
       if (areAddressesHidden(text)) {
         throw new MissingError('kallsyms_hidden', '/proc/kallsyms: the kernel hides its addresses', {
-          hint: 'kernel.kptr_restrict=2 hides them from root too: sysctl kernel.kptr_restrict=1',
+          hint: 'kernel.kptr_restrict=2 hides them from root too: sysctl -w kernel.kptr_restrict=1',
         });
       }
       this.#kallsyms = text;

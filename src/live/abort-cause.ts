@@ -111,7 +111,13 @@ export function abortError(
       return new MissingError(
         'target_not_loaded',
         `${id}: a module that the update needs is gone; ${state}`,
-        { hint: 'load the module again (modprobe) and apply the update again', details },
+        {
+          hint:
+            verb === 'apply'
+              ? 'load the module again (modprobe) and apply the update again'
+              : 'it was unloaded by force, and what lies there now must not be written to: the update stays as it is until the machine boots again',
+          details,
+        },
       );
     case 'out_of_memory':
       return new BusyError('out_of_memory', `${id}: the kernel has no memory for the switch; ${state}`, {

@@ -124,7 +124,10 @@ class Application {
     const stage = stageOf(id);
     if (stage !== 'preparing' && record !== undefined && record.digest !== this.#whole.update.digest) {
       throw new RefusedError('id_taken', `${id}: another update with this ID is ${stage}`, {
-        hint: `undo it first (ksplice undo ${id}), or give this one another ID (ksplice create --id)`,
+        hint:
+          stage === 'applied'
+            ? `undo it first (ksplice undo ${id}), or give this one another ID (ksplice create --id)`
+            : 'its module stays loaded until the machine boots again: give this one another ID (ksplice create --id)',
       });
     }
     if (stage === 'applied') return 'applied';

@@ -17,7 +17,9 @@ function checkInterface(expected: number): void {
   throw new MissingError(
     'core_incompatible',
     `the loaded core has interface ${found}, the update needs ${expected}`,
-    { hint: 'undo the updates that use it (ksplice view); the core goes with the last of them' },
+    {
+      hint: 'undo the updates that use it (ksplice view): the core goes with the last of them, or, where one stays reversed, when the machine boots again',
+    },
   );
 }
 

@@ -50,7 +50,7 @@ function memory(): string {
 function signatures(): string {
   if (readOr('/sys/module/module/parameters/sig_enforce', 'N') !== 'Y') return 'not asked for by the kernel';
   throw new MissingError('lockdown', 'the kernel takes signed modules only (module.sig_enforce)', {
-    hint: 'modules that are linked on the machine are not signed: boot without module.sig_enforce=1',
+    hint: 'update modules are linked on the machine, and not signed: boot without module.sig_enforce=1',
   });
 }
 

@@ -162,7 +162,7 @@ async function placeFiles(tree: ModuleTree, update: Update, modules: readonly Up
         'modules_not_writable',
         `${update.id}: depmod prefers ${found} to the fixed ${name}`,
         {
-          hint: '/etc/depmod.d puts other directories before updates/',
+          hint: 'let updates be the first word of the search line in /etc/depmod.d, then apply the update again',
           details: { module: name, found },
         },
       );

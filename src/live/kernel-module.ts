@@ -10,6 +10,9 @@ import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
 import { RUN_ROOT } from './paths.ts';
 
+const SIGNED_ONLY =
+  'update modules are linked on the machine, and not signed: boot with Secure Boot off, and without lockdown= and module.sig_enforce';
+
 /** The path of a program of kmod. Throws MissingError. */
 export function systemTool(name: string): string {
   const found = ['/usr/sbin', '/sbin', '/usr/bin', '/bin']
@@ -49,7 +52,7 @@ export function isModuleLoaded(name: string): boolean {
 export function checkModulesAllowed(): void {
   if (readOr('/proc/sys/kernel/modules_disabled', '0') === '1') {
     throw new MissingError('modules_disabled', 'kernel.modules_disabled is 1: no module can be loaded', {
-      hint: 'it cannot be set back before the next boot',
+      hint: 'it cannot be set back: boot without what sets it (grep -r modules_disabled /etc/sysctl.conf /etc/sysctl.d)',
     });
   }
   const lockdown = /\[(integrity|confidentiality)\]/.exec(readOr('/sys/kernel/security/lockdown', ''));
@@ -58,7 +61,7 @@ export function checkModulesAllowed(): void {
       'lockdown',
       `the kernel is locked down (${lockdown[1]}): unsigned modules are refused`,
       {
-        hint: 'lockdown comes with Secure Boot; the update module would have to be signed',
+        hint: SIGNED_ONLY,
       },
     );
   }
@@ -69,7 +72,7 @@ function loadError(name: string, stderr: string): Error {
   const reason = stderr.replace(/^.*: /s, '').trim();
   if (/Operation not permitted|Key was rejected|Required key/.test(stderr)) {
     return new MissingError('lockdown', `${name}: the kernel refused the module: ${reason}`, {
-      hint: 'it takes signed modules only',
+      hint: SIGNED_ONLY,
       details,
     });
   }

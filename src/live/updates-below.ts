@@ -30,9 +30,14 @@ export function requireBelow(
   }
 }
 
-/** IDs of the updates known to the core that are on top of this one. */
+/** IDs of the updates known to the core that are on top of this one, from the top down: as they can be undone. */
 function above(id: string): readonly string[] {
-  return listEntries().filter((other) => readRecord(other)?.manifest.on?.some((below) => below.id === id));
+  // Each names all that are below it, so a higher one names more.
+  return listEntries()
+    .map((other) => ({ other, on: readRecord(other)?.manifest.on ?? [] }))
+    .filter(({ on }) => on.some((below) => below.id === id))
+    .toSorted((one, another) => another.on.length - one.on.length)
+    .map(({ other }) => other);
 }
 
 /** IDs of updates on top of this one that a run which was killed has left before its switch. */

@@ -171,7 +171,11 @@ describe('several updates', () => {
     const [first, second, third] = STACK.map((id) => `stacked_${id}`);
     expect(await guestKsplice(vm, `undo ${first}`)).toMatchObject({
       exitCode: 5,
-      json: { code: 'module_busy', details: { above: [second, third] } },
+      json: {
+        code: 'module_busy',
+        hint: `undo that first: ksplice undo ${third} ${second} ${first}`,
+        details: { above: [third, second] },
+      },
     });
     // The core keeps the order by itself.
     const stage = `/sys/kernel/ksplice/${first}`;

@@ -24,15 +24,15 @@ export interface Outcome {
 /** Both machines of a document. */
 export class DocumentMachines {
   readonly #folder: string;
-  readonly #vm: Vm;
+  readonly #vm: Vm | undefined;
 
-  private constructor(folder: string, vm: Vm) {
+  private constructor(folder: string, vm: Vm | undefined) {
     this.#folder = folder;
     this.#vm = vm;
   }
 
-  /** @param folder is emptied; `home` in it is where commands are typed */
-  static async make(folder: string, vm: Vm): Promise<DocumentMachines> {
+  /** @param folder is emptied; `home` in it is where commands are typed. Without `vm` there is no `machine#` */
+  static async make(folder: string, vm?: Vm): Promise<DocumentMachines> {
     await rm(folder, { recursive: true, force: true });
     for (const each of ['bin', 'home', 'outbox']) await mkdir(join(folder, each), { recursive: true });
     const programs = {
@@ -55,6 +55,11 @@ export class DocumentMachines {
     return { exitCode, output: lines };
   }
 
+  #guest(): Vm {
+    if (this.#vm === undefined) throw new Error('a document that is read without a guest has no machine#');
+    return this.#vm;
+  }
+
   async #onHost(command: string): Promise<{ readonly exitCode: number; readonly stdout: string }> {
     const env = { PATH: `${join(this.#folder, 'bin')}:${process.env['PATH']}`, KSPLICE: CHECKOUT };
     const okExitCodes = Array.from({ length: 256 }, (_, status) => status);
@@ -65,14 +70,14 @@ export class DocumentMachines {
     });
     const outbox = join(this.#folder, 'outbox');
     for (const name of await readdir(outbox)) {
-      await this.#vm.put(`/root/${name}`, await readFile(join(outbox, name)), 0o755);
+      await this.#guest().put(`/root/${name}`, await readFile(join(outbox, name)), 0o755);
       await rm(join(outbox, name));
     }
     return outcome;
   }
 
   async #inGuest(command: string): Promise<{ readonly exitCode: number; readonly stdout: string }> {
-    return await this.#vm.run(`exec 2>&1\n${command}`, { cwd: '/root', timeoutMs: COMMAND_TIMEOUT_MS });
+    return await this.#guest().run(`exec 2>&1\n${command}`, { cwd: '/root', timeoutMs: COMMAND_TIMEOUT_MS });
   }
 }
 
