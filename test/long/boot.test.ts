@@ -41,6 +41,7 @@ const kernelPackage: DebianPackage = {
 describe('a machine with the packages', { timeout: 1_800_000 }, () => {
   let folder: string;
   let disk: string;
+  let packages: readonly string[];
   let vm: Vm | undefined;
 
   beforeAll(async () => {
@@ -52,6 +53,7 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
     const update = join(folder, `${UPDATE_PACKAGE}.deb`);
     const made = await hostKsplice(await hostBundle(), ['deb', await updateFile(), '-o', update], folder);
     expect(made.exitCode, made.stderr).toBe(0);
+    packages = [deb, update];
     await debianDisk(disk, [deb, kernel], testCacheDir());
     vm = await bootDebian(disk, TEST_RELEASE);
     await vm.put(`/root/${basename(update)}`, await readFile(update));
@@ -83,6 +85,11 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
     const { text } = await guest(`sed -n 's/.*"state": "\\(.*\\)".*/\\1/p' /var/lib/ksplice/boot.json`);
     return text.trim();
   }
+
+  it('gets packages that are clean for lintian', async () => {
+    const { stdout } = await run(['lintian', '--allow-root', '--fail-on', 'none', ...packages]);
+    expect(stdout).toBe('');
+  });
 
   it('is an ordinary one before', async () => {
     expect(await answer()).toBe('ok');
@@ -167,7 +174,7 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
 
   it('does not on another kernel', async () => {
     await reboot(shutDown, NEXT_RELEASE);
-    expect(await answer()).toBe('ok');
+    expect((await guest('grep ksplice /proc/modules')).text).toBe('');
     expect((await guest('ksplice view')).text).toBe(
       `${UPDATE_ID}: installed for ${TEST_RELEASE}, which is not running\n`,
     );
@@ -191,20 +198,5 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
       (await guest('systemctl list-unit-files "ksplice*" --no-legend; cat /proc/modules | grep ksplice'))
         .text,
     ).toBe('');
-  });
-});
-
-describe('the packages', () => {
-  it('are clean for lintian', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'ksplice-lintian-'));
-    try {
-      const { deb } = await buildPackage(folder, 0);
-      const update = join(folder, 'update.deb');
-      await hostKsplice(await hostBundle(), ['deb', await updateFile(), '-o', update], folder);
-      const { stdout } = await run(['lintian', '--allow-root', '--fail-on', 'none', deb, update]);
-      expect(stdout).toBe('');
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
   });
 });
