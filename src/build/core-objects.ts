@@ -1,7 +1,8 @@
 /**
- * Compiles our own kernel code for one kernel: the core, and the stub that every update module contains.
+ * Compiles our own kernel code for one kernel: the core, the stub that every update module contains, and the one that it
+ * contains where the kernel's own livepatch switches it.
  *
- * An update file carries both as objects, because the machine that it is applied on has no compiler. They
+ * An update file carries them as objects, because the machine that it is applied on has no compiler. They
  * are made by kbuild as an external module's parts are (module code, the kernel's own flags and headers,
  * objtool), from a copy of the sources in the build directory. modpost has no part in it: what it would add
  * is in the sources (this_module.h) or comes from the linker on the machine.
@@ -30,6 +31,8 @@ export interface CoreObjects {
   readonly core: Uint8Array;
   /** Relocatable object with `struct module` and what else is the same in every update. */
   readonly stub: Uint8Array;
+  /** The stub for the kernel's livepatch; undefined for a kernel without it (CONFIG_LIVEPATCH). */
+  readonly livepatch: Uint8Array | undefined;
   /** What the kernel's loader compares: `6.1.0-47-cloud-amd64 SMP preempt mod_unload modversions `. */
   readonly vermagic: string;
 }
@@ -37,6 +40,7 @@ export interface CoreObjects {
 /** The names in the Kbuild file whose `-objs` are linked to one object each. */
 const CORE = 'ksplice';
 const STUB = 'ksplice_update';
+const LIVEPATCH = 'ksplice_livepatch';
 
 /**
  * Compiles (or finds compiled) the core and the stub for the kernel of `tree`.
@@ -61,14 +65,19 @@ export async function buildCoreObjects(options: CoreObjectsOptions): Promise<Cor
       },
     );
   }
-  const [core, stub] = await Promise.all([
+  const [core, stub, livepatch] = await Promise.all([
     readFile(path.join(directory, 'core.o')),
     readFile(path.join(directory, 'stub.o')),
+    hasLivepatch(tree) ? readFile(path.join(directory, 'livepatch.o')) : undefined,
   ]);
-  return { core, stub, vermagic: findVermagic(stub) };
+  return { core, stub, livepatch, vermagic: findVermagic(stub) };
 }
 
-/** Makes core.o and stub.o in a directory beside `directory`, which then takes its name: whole or not. */
+function hasLivepatch({ config }: PreparedTree): boolean {
+  return config.get('LIVEPATCH') === 'y';
+}
+
+/** Makes core.o, stub.o and livepatch.o in a directory beside `directory`, which then takes its name: whole or not. */
 async function compile(options: CoreObjectsOptions, directory: string): Promise<void> {
   const { tree, onProgress, signal } = options;
   onProgress?.('compiling the core for this kernel');
@@ -82,15 +91,21 @@ async function compile(options: CoreObjectsOptions, directory: string): Promise<
   const text = await readFile(kbuild, 'utf8').catch((cause: unknown) => {
     throw new UsageError('usage', `${options.coreSources}: no Kbuild file of the core in it`, { cause });
   });
-  const [coreParts, stubParts] = [partsOf(text, CORE), partsOf(text, STUB)];
-  if (coreParts.length === 0 || stubParts.length === 0) {
-    throw new UsageError('usage', `${options.coreSources}/Kbuild: no ${CORE}-objs or no ${STUB}-objs`);
+  const outputs = [
+    { name: CORE, file: 'core.o' },
+    { name: STUB, file: 'stub.o' },
+    ...(hasLivepatch(tree) ? [{ name: LIVEPATCH, file: 'livepatch.o' }] : []),
+  ].map((output) => ({ ...output, parts: partsOf(text, output.name) }));
+  for (const { name, parts } of outputs) {
+    if (parts.length > 0) continue;
+    throw new UsageError('usage', `${options.coreSources}/Kbuild: no ${name}-objs`);
   }
   // No debug information, and no name of this directory in `__FILE__`: the same sources, the same bytes.
   await writeFile(kbuild, `${text}\nccflags-y += -g0 -fmacro-prefix-map=${work}/=core/\n`);
-  const parts = [...coreParts, ...stubParts].map((part) => path.join(work, part));
+  const targets = outputs.flatMap(({ parts }) => parts);
+  const parts = targets.map((part) => path.join(work, part));
   try {
-    await runKbuild(tree, [`M=${work}`, ...coreParts, ...stubParts], {
+    await runKbuild(tree, [`M=${work}`, ...targets], {
       jobs: options.jobs ?? 1,
       logFile: tree.logFile,
       ...(signal === undefined ? {} : { signal }),
@@ -103,8 +118,7 @@ async function compile(options: CoreObjectsOptions, directory: string): Promise<
       throw new InternalError('unexpected', `core/${path.relative(work, part)} was not made by kbuild`);
     }
   }
-  await join(tree, work, coreParts, 'core.o');
-  await join(tree, work, stubParts, 'stub.o');
+  for (const output of outputs) await join(tree, work, output.parts, output.file);
   await rename(work, directory);
 }
 

@@ -217,6 +217,7 @@ function assemble({
     changes: encodeChanges(changes, `${id}.ksplice`),
     core: core.core,
     stub: core.stub,
+    livepatch: core.livepatch,
     createdBy: options.createdBy,
   };
 }
@@ -237,6 +238,7 @@ function idFor({
     ...units.flatMap((unit) => [unit.pre, unit.replacement]),
     core.core,
     core.stub,
+    ...(core.livepatch === undefined ? [] : [core.livepatch]),
     ...modules.map(({ bytes }) => bytes),
   ]);
 }

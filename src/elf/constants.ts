@@ -93,10 +93,14 @@ export const SHF_LINK_ORDER = 0x80;
 export const SHF_GROUP = 0x200;
 export const SHF_TLS = 0x400;
 export const SHF_COMPRESSED = 0x800;
+/** include/uapi/linux/elf.h: relocations that the kernel's livepatch applies. */
+export const SHF_RELA_LIVEPATCH = 0x0010_0000;
 
 // Special section indices.
 export const SHN_UNDEF = 0;
 export const SHN_LORESERVE = 0xff00;
+/** include/uapi/linux/elf.h: a symbol that the kernel's livepatch looks up. */
+export const SHN_LIVEPATCH = 0xff20;
 export const SHN_ABS = 0xfff1;
 export const SHN_COMMON = 0xfff2;
 export const SHN_XINDEX = 0xffff;

@@ -11,6 +11,8 @@ export interface RelocationImage {
   /** Position in `ObjectImage.symbols`. */
   readonly symbol: number;
   readonly addend: number;
+  /** The kernel's livepatch applies it, for this object: `vmlinux`, or a module. Its symbol has the place `livepatch`. */
+  readonly livepatch?: string;
 }
 
 export interface SectionImage {
@@ -34,7 +36,7 @@ export interface SymbolImage {
   readonly type: number;
   readonly visibility: number;
   /** Position in `ObjectImage.sections`, or one of ELF's special places. */
-  readonly place: number | 'undefined' | 'absolute';
+  readonly place: number | 'undefined' | 'absolute' | 'livepatch';
 }
 
 export interface ObjectImage {

@@ -22,9 +22,12 @@ import {
   EV_CURRENT,
   RELA_SIZE,
   SHDR_SIZE,
+  SHF_ALLOC,
   SHF_GROUP,
   SHF_INFO_LINK,
+  SHF_RELA_LIVEPATCH,
   SHN_ABS,
+  SHN_LIVEPATCH,
   SHN_LORESERVE,
   SHN_UNDEF,
   SHT_GROUP,
@@ -38,7 +41,7 @@ import {
   STB_LOCAL,
   SYM_SIZE,
 } from './constants.ts';
-import type { ObjectImage, SectionImage, SymbolImage } from './image.ts';
+import type { ObjectImage, RelocationImage, SectionImage, SymbolImage } from './image.ts';
 import { Output } from './output.ts';
 import { StringTable } from './string-table-builder.ts';
 
@@ -94,7 +97,7 @@ export function writeObject(image: ObjectImage): Uint8Array {
 
   const parts: readonly Part[] = [
     ...image.sections.map(contentsPart),
-    ...image.sections.flatMap((section, i) => relocationPart(section, i + 1, numbering)),
+    ...image.sections.flatMap((section, i) => relocationParts(section, i + 1, numbering)),
     symbolPart(numbering, names),
     stringPart('.strtab', names),
     stringPart('.shstrtab', sectionNames),
@@ -137,7 +140,7 @@ function numberAll(image: ObjectImage): Numbering {
   const firstGlobal = symbols.length + 1;
   take(false);
 
-  const relocated = image.sections.filter((section) => section.relocations.length > 0).length;
+  const relocated = image.sections.reduce((sum, section) => sum + relocationGroups(section).length, 0);
   const symtab = 1 + image.sections.length + relocated;
   if (symtab + 3 > SHN_LORESERVE) {
     throw bug(`found ${symtab + 3} sections, expected less than ${hex(SHN_LORESERVE)}`);
@@ -162,20 +165,39 @@ function contentsPart(section: SectionImage): Part {
   };
 }
 
-function relocationPart(section: SectionImage, target: number, numbering: Numbering): readonly Part[] {
-  if (section.relocations.length === 0) return [];
-  const sorted = section.relocations.toSorted((a, b) => a.offset - b.offset);
-  const part: Part = {
-    name: `.rela${section.name}`,
+interface RelocationGroup {
+  /** Undefined: the module loader applies them. */
+  readonly livepatch: string | undefined;
+  readonly relocations: readonly RelocationImage[];
+}
+
+/** The relocations of a section, by who applies them: each kind is a section of its own. */
+function relocationGroups({ relocations }: SectionImage): readonly RelocationGroup[] {
+  const groups = new Map<string | undefined, RelocationImage[]>();
+  for (const relocation of relocations) {
+    const list = groups.get(relocation.livepatch);
+    if (list === undefined) groups.set(relocation.livepatch, [relocation]);
+    else list.push(relocation);
+  }
+  return [...groups].map(([livepatch, list]) => ({
+    livepatch,
+    relocations: list.toSorted((a, b) => a.offset - b.offset),
+  }));
+}
+
+function relocationParts(section: SectionImage, target: number, numbering: Numbering): readonly Part[] {
+  return relocationGroups(section).map(({ livepatch, relocations }) => ({
+    // Documentation/livepatch/module-elf-format.rst: they stay in memory, to be applied when the module comes.
+    name: livepatch === undefined ? `.rela${section.name}` : `.klp.rela.${livepatch}.${section.name}`,
     type: SHT_RELA,
-    flags: SHF_INFO_LINK,
+    flags: livepatch === undefined ? SHF_INFO_LINK : SHF_INFO_LINK | SHF_ALLOC | SHF_RELA_LIVEPATCH,
     link: numbering.symtab,
     info: target,
     alignment: 8,
     entrySize: RELA_SIZE,
-    size: sorted.length * RELA_SIZE,
+    size: relocations.length * RELA_SIZE,
     write: (output) => {
-      for (const relocation of sorted) {
+      for (const relocation of relocations) {
         const symbol = numbering.symbolAt[relocation.symbol];
         if (symbol === undefined) {
           throw bug(
@@ -189,8 +211,7 @@ function relocationPart(section: SectionImage, target: number, numbering: Number
         output.i64(BigInt(relocation.addend));
       }
     },
-  };
-  return [part];
+  }));
 }
 
 function symbolPart(numbering: Numbering, names: StringTable): Part {
@@ -222,6 +243,7 @@ function symbolPart(numbering: Numbering, names: StringTable): Part {
 function sectionField({ place }: SymbolImage): number {
   if (place === 'undefined') return SHN_UNDEF;
   if (place === 'absolute') return SHN_ABS;
+  if (place === 'livepatch') return SHN_LIVEPATCH;
   return place + 1;
 }
 

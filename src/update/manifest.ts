@@ -165,6 +165,8 @@ const manifestFields = v.strictObject({
   ),
   core: memberSchema,
   stub: memberSchema,
+  /** The stub for the kernel's own livepatch; left out for a kernel without it. */
+  livepatch: v.exactOptional(memberSchema),
   createdBy: name(128),
 });
 

@@ -11,6 +11,7 @@ export const PATCH_MEMBER = 'patch';
 export const CHANGES_MEMBER = 'changes.json';
 export const CORE_MEMBER = 'core.ko';
 export const STUB_MEMBER = 'stub.o';
+export const LIVEPATCH_MEMBER = 'livepatch.o';
 
 /** Who made it; the last member, or none. */
 export const SIGNATURE_MEMBER = 'signature';
@@ -42,6 +43,7 @@ const FIXED: ReadonlySet<string> = new Set([
   CHANGES_MEMBER,
   CORE_MEMBER,
   STUB_MEMBER,
+  LIVEPATCH_MEMBER,
   SIGNATURE_MEMBER,
 ]);
 
@@ -57,6 +59,7 @@ export function isMemberName(name: string): boolean {
 /** Every member of an update, in order, but for the signature. */
 export function memberNames(parts: {
   readonly hasChanges: boolean;
+  readonly hasLivepatch: boolean;
   /** For each unit, how many updates below have code for it. */
   readonly units: readonly number[];
   /** How many whole modules. */
@@ -69,6 +72,7 @@ export function memberNames(parts: {
     ...(parts.hasChanges ? [CHANGES_MEMBER] : []),
     CORE_MEMBER,
     STUB_MEMBER,
+    ...(parts.hasLivepatch ? [LIVEPATCH_MEMBER] : []),
     ...parts.units.flatMap((below, unit) => [
       preMember(unit),
       replacementMember(unit),

@@ -16,6 +16,7 @@ import {
   CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
+  LIVEPATCH_MEMBER,
   MANIFEST_MEMBER,
   memberNames,
   moduleMember,
@@ -75,6 +76,7 @@ export function readUpdate(bytes: Uint8Array, file: string): Update {
     changes: manifest.changes === undefined ? undefined : object(manifest.changes, CHANGES_MEMBER),
     core: object(manifest.core, CORE_MEMBER),
     stub: object(manifest.stub, STUB_MEMBER),
+    livepatch: manifest.livepatch === undefined ? undefined : object(manifest.livepatch, LIVEPATCH_MEMBER),
     createdBy: manifest.createdBy,
   };
   const digest = sha256(manifestBytes);
@@ -175,6 +177,7 @@ function checkMemberNames(members: readonly TarMember[], manifest: Manifest, fil
   const isSigned = members.some(({ name }) => name === SIGNATURE_MEMBER);
   const named = memberNames({
     hasChanges: manifest.changes !== undefined,
+    hasLivepatch: manifest.livepatch !== undefined,
     units: manifest.units.map(({ on = [] }) => on.length),
     modules: manifest.modules?.length ?? 0,
   });

@@ -66,6 +66,8 @@ export interface UpdateContents {
   readonly core: Uint8Array;
   /** ELF object: `struct module` and the tables that every update module starts from. */
   readonly stub: Uint8Array;
+  /** ELF object: the same for the kernel's own livepatch; undefined for a kernel without it. */
+  readonly livepatch: Uint8Array | undefined;
   /** Name and version of the program. */
   readonly createdBy: string;
 }

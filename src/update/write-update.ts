@@ -12,6 +12,7 @@ import {
   CHANGES_MEMBER,
   CORE_MEMBER,
   DIGEST_MEMBER,
+  LIVEPATCH_MEMBER,
   MANIFEST_MEMBER,
   moduleMember,
   PATCH_MEMBER,
@@ -42,6 +43,7 @@ export async function writeUpdate(contents: UpdateContents): Promise<Uint8Array>
     ...(contents.changes === undefined ? [] : [{ name: CHANGES_MEMBER, bytes: contents.changes }]),
     { name: CORE_MEMBER, bytes: contents.core },
     { name: STUB_MEMBER, bytes: contents.stub },
+    ...(contents.livepatch === undefined ? [] : [{ name: LIVEPATCH_MEMBER, bytes: contents.livepatch }]),
     ...contents.units.flatMap(({ pre, replacement, on }, index) => [
       { name: preMember(index), bytes: pre },
       { name: replacementMember(index), bytes: replacement },
@@ -86,6 +88,9 @@ function describe(contents: UpdateContents): Manifest {
     ...(contents.modules.length === 0 ? {} : { modules: contents.modules.map(describeModule) }),
     core: describeMember(CORE_MEMBER, contents.core),
     stub: describeMember(STUB_MEMBER, contents.stub),
+    ...(contents.livepatch === undefined
+      ? {}
+      : { livepatch: describeMember(LIVEPATCH_MEMBER, contents.livepatch) }),
     createdBy: contents.createdBy,
   };
 }

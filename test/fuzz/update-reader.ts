@@ -79,6 +79,7 @@ async function soundUpdate(): Promise<Uint8Array> {
     ...sample,
     core: elf,
     stub: elf,
+    livepatch: elf,
     units: sample.units.map((unit) => ({ ...unit, pre: elf, replacement: elf })),
   };
   return (await signUpdate(await writeUpdate(contents), 'seed', KEY, 17)).bytes;

@@ -140,6 +140,7 @@ export function sampleUpdate(changes: Partial<UpdateContents> = {}): UpdateConte
     changes: encodeChanges(sampleChanges, 'sample_1.ksplice'),
     core: sampleObject('core', 2000),
     stub: sampleObject('stub', 600),
+    livepatch: sampleObject('livepatch', 700),
     createdBy: 'ksplice 0.1.0',
     ...changes,
   };
