@@ -20,6 +20,7 @@ export type ErrorCode =
   // understood, and not safe
   | 'refused'
   | 'id_taken'
+  | 'livepatch_refused'
   // who made it
   | 'not_signed'
   | 'unknown_key'
@@ -52,6 +53,7 @@ export type ErrorCode =
   | 'modules_not_built'
   | 'modules_not_writable'
   | 'core_incompatible'
+  | 'no_livepatch'
   | 'missing_tool'
   | 'download_failed'
   | 'command_failed'

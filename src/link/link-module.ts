@@ -41,21 +41,39 @@ export interface LinkedSymbol {
   readonly symbol: SymbolIndex;
 }
 
+/**
+ * A symbol of the kernel that its livepatch looks up when the module is loaded, by name and position
+ * (Documentation/livepatch/module-elf-format.rst).
+ */
+export interface LivepatchSymbol {
+  /** `vmlinux`, or the module that has it. */
+  readonly object: string;
+  readonly name: string;
+  /** From 1, among the object's symbols of this name; 0 if it is the only one. */
+  readonly position: number;
+  /** Where it is now. */
+  readonly address: Address;
+  /** The object with which references to it are bound: `vmlinux`, when the module is loaded; or a module. */
+  readonly boundWith: string;
+}
+
 export interface LinkObject {
   readonly object: ObjectFile;
   /** Compiled as a module's own, so it brings .modinfo and struct module. */
   readonly isModuleObject: boolean;
   /**
    * Where an undefined symbol is: an address in the kernel, a symbol of another object, or an address that
-   * is filled in later (`bindSymbols`).
+   * is filled in later (`bindSymbols`), or by the kernel's livepatch.
    */
-  readonly resolve: (name: string) => Address | LinkedSymbol | 'later';
+  readonly resolve: (name: string) => Address | LinkedSymbol | LivepatchSymbol | 'later';
 }
 
 export interface ModuleInput {
   readonly objects: readonly LinkObject[];
   /** Appended to the name of every function, `.ksplice_ID`; empty for none. */
   readonly functionSuffix: string;
+  /** A function that the module's code begins with. */
+  readonly first?: LinkedSymbol;
 }
 
 interface Piece {
@@ -168,6 +186,20 @@ class SymbolNumbers {
     });
   }
 
+  /** Found by the kernel's livepatch; global, as what it knows of other livepatch modules. */
+  livepatch({ object, name, position }: LivepatchSymbol): number {
+    const symbol = `.klp.sym.${object}.${name},${position}`;
+    return this.#add(symbol, {
+      name: symbol,
+      value: 0n,
+      size: 0,
+      binding: STB_GLOBAL,
+      type: STT_NOTYPE,
+      visibility: 0,
+      place: 'livepatch',
+    });
+  }
+
   /** Undefined, with its name: the only one that has to be global. */
   later(name: string): number {
     return this.#add(`later ${name}`, {
@@ -207,6 +239,8 @@ interface Target {
   readonly addend: number;
   /** Where it may be; empty for a symbol of the module. */
   readonly addresses: readonly Address[];
+  /** The object with which the kernel's livepatch binds it, if that does. */
+  readonly boundWith?: string;
 }
 
 function targetOf(
@@ -233,6 +267,10 @@ function targetOf(
     if (found === 'later') return { number: numbers.later(symbol.name), addend: 0, addresses: kernelBounds };
     if (typeof found === 'bigint') {
       return { number: numbers.absolute(found), addend: 0, addresses: [found] };
+    }
+    if ('boundWith' in found) {
+      const { address, boundWith } = found;
+      return { number: numbers.livepatch(found), addend: 0, addresses: [address], boundWith };
     }
     return targetOf(input, layout, numbers, found.object, found.symbol);
   }
@@ -267,6 +305,7 @@ function relocatePiece(
       type: relocation.type,
       symbol: target.number,
       addend: relocation.addend + target.addend,
+      ...(target.boundWith === undefined ? {} : { livepatch: target.boundWith }),
     };
   });
 }
@@ -316,15 +355,23 @@ function hasObject({ symbols }: ObjectFile, { index }: Section): boolean {
 /** Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
 export function linkModule(input: ModuleInput): ModuleImage {
   const layout = new Layout();
-  input.objects.forEach(({ object, isModuleObject }, number) => {
-    for (const section of object.sections) {
-      if ((section.flags & SHF_ALLOC) === 0) continue;
-      // An object of no bytes has an address all the same: `struct lock_class_key` without lockdep.
-      if (section.size === 0 && !hasObject(object, section)) continue;
-      const name = outputSectionName(object.path, section, isModuleObject);
-      if (name !== undefined) layout.add(number, section, name);
-    }
-  });
+  const { first } = input;
+  const start = first === undefined ? undefined : input.objects[first.object]?.object.symbols[first.symbol];
+  const add = (number: number, section: Section): void => {
+    const from = input.objects[number];
+    if (from === undefined || (section.flags & SHF_ALLOC) === 0) return;
+    // An object of no bytes has an address all the same: `struct lock_class_key` without lockdep.
+    if (section.size === 0 && !hasObject(from.object, section)) return;
+    const name = outputSectionName(from.object.path, section, from.isModuleObject);
+    if (name !== undefined) layout.add(number, section, name);
+  };
+  const isFirst = (number: number, { index }: Section): boolean =>
+    number === first?.object && index === start?.place;
+  for (const wanted of [true, false]) {
+    input.objects.forEach(({ object }, number) => {
+      for (const section of object.sections) if (isFirst(number, section) === wanted) add(number, section);
+    });
+  }
   const numbers = new SymbolNumbers(input, layout);
   nameSymbols(input, layout, numbers);
   const sections = layout.sections.map((output) => sectionImage(input, layout, numbers, output));

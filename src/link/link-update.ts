@@ -17,11 +17,12 @@ import { broughtBy, newlyExported } from './between-units.ts';
 import { freezeBranches } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit } from './kernel-symbols.ts';
 import { keyState } from './key-state.ts';
-import { type LinkedSymbol, type LinkObject, linkModule } from './link-module.ts';
+import { type LinkedSymbol, type LinkObject, type LivepatchSymbol, linkModule } from './link-module.ts';
+import { PREEMPTION_KEY } from './livepatch-limits.ts';
 import type { MatchedUnit } from './matched-unit.ts';
 import { nameModule } from './module-stub.ts';
 import { checkLayout, checkSite, oldRanges, refusePatched } from './old-code.ts';
-import { type Trampoline, updateTables } from './update-tables.ts';
+import { type HookCall, type OldRange, type Trampoline, updateTables } from './update-tables.ts';
 
 export interface ReplacedFunction {
   /** Name of the replacement in the replacement object. */
@@ -79,20 +80,27 @@ function checkNamed({ object, scope }: UnitMatch, name: string, start: Address):
 }
 
 /** The match in which a function or object of this owner is found: of the unit itself, or of what an update below brought. */
-function matchOf({ match, below }: UnitToLink, owner: string | undefined): UnitMatch {
+export function matchOf({ match, below }: UnitToLink, owner: string | undefined): UnitMatch {
   const found = owner === undefined ? match : below.get(owner);
   if (found === undefined)
     throw new InternalError('unexpected', `${match.object.path}: ${owner} is not matched`);
   return found;
 }
 
+/** The old code of a function, which nobody else may have changed. */
+export function oldCodeOf(match: UnitMatch, name: string): readonly OldRange[] {
+  const ranges = oldRanges(match, name);
+  const [first] = ranges;
+  if (first !== undefined) checkNamed(match, name, first.start);
+  refusePatched(match, name, ranges);
+  return ranges;
+}
+
 function trampolinesOf(unit: UnitToLink, number: number): readonly Trampoline[] {
   return unit.functions.map(({ name, preName, owner, site }) => {
     const match = matchOf(unit, owner);
-    const ranges = oldRanges(match, preName);
+    const ranges = oldCodeOf(match, preName);
     const [first] = ranges;
-    if (first !== undefined) checkNamed(match, preName, first.start);
-    refusePatched(match, preName, ranges);
     checkLayout(match, preName, site.offset + site.size);
     if (first !== undefined) checkSite(preName, first, site.offset, site.size);
     return {
@@ -144,9 +152,20 @@ function addressOf(
   return newlyExported(units, unit, preName) ?? globalInUnit(unit.match, preName, weak);
 }
 
-function unitObject(update: UpdateToLink, unit: UnitToLink, kernel: Kernel, bound: Set<Address>): LinkObject {
+/**
+ * A unit's replacement code, with what its references stand for.
+ * @param bound gets every address that is referred to
+ * @param refer what stands for a symbol of the kernel; its address, unless the kernel is to find it by itself
+ */
+export function unitObject(
+  update: UpdateToLink,
+  unit: UnitToLink,
+  kernel: Kernel,
+  bound: Set<Address>,
+  refer: (name: string, address: Address) => Address | LivepatchSymbol = (_, address) => address,
+): LinkObject {
   const references = new Map(unit.references.map((reference) => [reference.symbol, reference]));
-  const resolve = (name: string): Address | LinkedSymbol => {
+  const addressOrOwn = (name: string): Address | LinkedSymbol => {
     const reference = references.get(name);
     const brought = reference?.scope === 'unit' ? undefined : broughtBy(update.units, unit, name);
     if (brought !== undefined) return brought;
@@ -154,12 +173,20 @@ function unitObject(update: UpdateToLink, unit: UnitToLink, kernel: Kernel, boun
     bound.add(address);
     return address;
   };
-  const object = freezeBranches(unit.replacement, keyReader(kernel, unit.replacement, resolve));
+  const object = freezeBranches(unit.replacement, keyReader(kernel, unit.replacement, addressOrOwn));
+  const resolve = (name: string): Address | LinkedSymbol | LivepatchSymbol => {
+    const found = addressOrOwn(name);
+    return typeof found === 'bigint' ? refer(references.get(name)?.preName ?? name, found) : found;
+  };
   return { object, isModuleObject: false, resolve };
 }
 
 /** A symbol that one of the objects defines under a global name. */
-function definedIn(objects: readonly ObjectFile[], from: number, name: string): LinkedSymbol | undefined {
+export function definedIn(
+  objects: readonly ObjectFile[],
+  from: number,
+  name: string,
+): LinkedSymbol | undefined {
   for (const [i, object] of objects.entries()) {
     const symbol = object.symbols.find((each) => each.name === name && typeof each.place === 'number');
     if (symbol !== undefined) return { object: from + i, symbol: symbol.index };
@@ -167,7 +194,7 @@ function definedIn(objects: readonly ObjectFile[], from: number, name: string): 
   return undefined;
 }
 
-function replacementSymbol(units: readonly UnitToLink[], asked: string): LinkedSymbol {
+export function replacementSymbol(units: readonly UnitToLink[], asked: string): LinkedSymbol {
   const [number, name] = [Number(asked.slice(0, asked.indexOf(':'))), asked.slice(asked.indexOf(':') + 1)];
   const symbol = units[number]?.replacement.symbols.find(
     (each) => each.name === name && each.type === STT_FUNC && typeof each.place === 'number',
@@ -177,11 +204,16 @@ function replacementSymbol(units: readonly UnitToLink[], asked: string): LinkedS
 }
 
 /** Names that linking asks kallsyms for, besides those of matching. */
-export function namesToLink(units: readonly ObjectFile[], stub: ObjectFile): readonly string[] {
-  const undefinedNames = [...units, stub].flatMap((object) =>
+export function namesToLink(units: readonly ObjectFile[], stubs: readonly ObjectFile[]): readonly string[] {
+  const undefinedNames = [...units, ...stubs].flatMap((object) =>
     object.symbols.filter((symbol) => symbol.place === 'undefined').map((symbol) => symbol.name),
   );
-  return ['__start_ro_after_init', '__end_ro_after_init', ...undefinedNames];
+  return ['__start_ro_after_init', '__end_ro_after_init', PREEMPTION_KEY, ...undefinedNames];
+}
+
+/** The hooks of all units, in the order in which those of one kind are called. */
+export function hookCalls(units: readonly UnitToLink[]): readonly HookCall[] {
+  return units.flatMap((unit, i) => unit.hooks.map((hook) => ({ ...hook, function: `${i}:${hook.name}` })));
 }
 
 /** Symbols of the loaded core, by name. */
@@ -192,9 +224,7 @@ export function linkUpdate(update: UpdateToLink, kernel: Kernel, register: CoreS
   const trampolines = update.units.flatMap((unit, i) => trampolinesOf(unit, i));
   const name = updateModule(update.id);
   const stub = nameModule(update.stub, name, update.moduleLayoutCrc);
-  const hooks = update.units.flatMap((unit, i) =>
-    unit.hooks.map((hook) => ({ ...hook, function: `${i}:${hook.name}` })),
-  );
+  const hooks = hookCalls(update.units);
   const tables = updateTables(update.id, { trampolines, hooks, resident: update.resident });
   const own = [stub, tables];
   const first = update.units.length;

@@ -11,6 +11,9 @@ import type { UnitMatch } from '../match/match-unit.ts';
 import { fillingLength } from '../x86/nops.ts';
 import type { OldRange } from './update-tables.ts';
 
+/** What is said of a function at whose start no jump can be written; whether livepatch can have it is found out later. */
+export const NEEDS_LIVEPATCH = 'only the livepatch engine can replace this function';
+
 /** Bytes [start, end) of a section. */
 interface Part {
   readonly place: ElfSymbol['place'];
@@ -134,7 +137,7 @@ export function checkSite(name: string, range: OldRange, offset: number, size: n
   if (offset + size > range.body.length || taken !== -1) {
     const place = taken === -1 ? 'the function ends' : `the kernel rewrites ${hex(offset + taken)}`;
     throw new RefusedError('refused', `${name}: no room for a jump at ${hex(offset)}: ${place}`, {
-      hint: 'this function needs the livepatch engine, which this version does not have yet',
+      hint: NEEDS_LIVEPATCH,
     });
   }
 }

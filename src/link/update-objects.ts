@@ -29,6 +29,8 @@ export interface UpdateObjects {
   /** Names that the linked core refers to. */
   readonly coreNames: readonly string[];
   readonly stub: ObjectFile;
+  /** The stub for the kernel's livepatch, if the update has one. */
+  readonly livepatch: ObjectFile | undefined;
 }
 
 /** Reads all objects, once. Throws FormatError. */
@@ -45,6 +47,7 @@ export function readObjects(update: Update): UpdateObjects {
     })),
     coreNames: undefinedNames(update.core, 'core.ko'),
     stub: readObject(update.stub, 'stub.o'),
+    livepatch: update.livepatch === undefined ? undefined : readObject(update.livepatch, 'livepatch.o'),
   };
 }
 
@@ -61,10 +64,11 @@ export function namesOf(objects: UpdateObjects): readonly string[] {
   const imported = objects.units.flatMap(({ replacement, target }) =>
     target === VMLINUX ? [] : importedEntryNames(replacement),
   );
+  const stubs = [objects.stub, ...(objects.livepatch === undefined ? [] : [objects.livepatch])];
   const names = [
     ...objects.units.flatMap(({ pre, target }) => namesToLookUp(pre, target)),
     ...below.flatMap(({ id, replacement }) => namesToLookUp(replacement, updateModule(id))),
-    ...namesToLink([...replacements, ...below.map(({ replacement }) => replacement)], objects.stub),
+    ...namesToLink([...replacements, ...below.map(({ replacement }) => replacement)], stubs),
   ];
   return [...names, ...namesBelow(names, objects.on), ...imported, ...objects.coreNames];
 }

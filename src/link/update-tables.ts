@@ -2,20 +2,11 @@
  * The tables that an update module hands to the core: `struct ksplice_function` and its ranges
  * (core/ksplice.h), as an object to be linked with the replacement code and the stub.
  */
-import {
-  R_X86_64_64,
-  SHF_ALLOC,
-  SHT_PROGBITS,
-  STB_GLOBAL,
-  STT_NOTYPE,
-  STT_OBJECT,
-} from '../elf/constants.ts';
-import type { RelocationImage, SymbolImage } from '../elf/image.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
-import { writeObject } from '../elf/write-object.ts';
 import type { Address } from '../kernel/address.ts';
 import { HOOK_KINDS, type HookKind } from '../kernel/tables/hooks.ts';
+import { TableBuilder } from './table-builder.ts';
 
 /** A piece of the old code, as it is in memory. */
 export interface OldRange {
@@ -58,77 +49,6 @@ const FUNCTION_SIZE = 40;
 const RANGE_SIZE = 32;
 const HOOK_SIZE = 24;
 
-/** Appends pieces to one section, and remembers what has to be relocated. */
-class TableBuilder {
-  readonly relocations: RelocationImage[] = [];
-  readonly symbols: SymbolImage[] = [];
-  readonly #bytes: number[] = [];
-
-  /** Symbol 0 is the start of the section, for pointers inside it. */
-  constructor() {
-    this.symbols.push(this.#symbol('', 0, 0, 0));
-  }
-
-  #symbol(name: string, value: number, size: number, place: number | 'undefined'): SymbolImage {
-    const type = place === 'undefined' ? STT_NOTYPE : STT_OBJECT;
-    const binding = name === '' ? 0 : STB_GLOBAL;
-    return { name, value: BigInt(value), size, binding, type, visibility: 0, place };
-  }
-
-  align(): number {
-    while (this.#bytes.length % 8 !== 0) this.#bytes.push(0);
-    return this.#bytes.length;
-  }
-
-  bytes(bytes: Iterable<number>): number {
-    const at = this.#bytes.length;
-    for (const byte of bytes) this.#bytes.push(byte);
-    return at;
-  }
-
-  u32(value: number): void {
-    this.bytes([value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff]);
-  }
-
-  u64(value: bigint): void {
-    this.u32(Number(value & 0xffffffffn));
-    this.u32(Number(value >> 32n));
-  }
-
-  /** A pointer to `addend` of this section. */
-  pointer(addend: number): void {
-    const offset = this.bytes(new Uint8Array(8));
-    this.relocations.push({ offset, type: R_X86_64_64, symbol: 0, addend });
-  }
-
-  pointerTo(name: string): void {
-    const offset = this.bytes(new Uint8Array(8));
-    const symbol = this.symbols.push(this.#symbol(name, 0, 0, 'undefined')) - 1;
-    this.relocations.push({ offset, type: R_X86_64_64, symbol, addend: 0 });
-  }
-
-  define(name: string, at: number): void {
-    this.symbols.push(this.#symbol(name, at, this.#bytes.length - at, 0));
-  }
-
-  finish(): Uint8Array {
-    const section = {
-      name: '.rodata.ksplice',
-      type: SHT_PROGBITS,
-      flags: SHF_ALLOC,
-      alignment: 8,
-      entrySize: 0,
-      contents: Uint8Array.from(this.#bytes),
-      relocations: this.relocations,
-    };
-    return writeObject({ sections: [section], symbols: this.symbols });
-  }
-}
-
-function string(builder: TableBuilder, text: string): number {
-  return builder.bytes([...Buffer.from(text, 'latin1'), 0]);
-}
-
 /** Returns where the array of ranges starts. */
 function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
   const contents = ranges.map((range) => ({
@@ -150,7 +70,7 @@ function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
 
 /** Returns where the array of hooks starts. */
 function addHooks(builder: TableBuilder, hooks: readonly HookCall[]): number {
-  const named = hooks.map((hook) => ({ hook, name: string(builder, hook.name) }));
+  const named = hooks.map((hook) => ({ hook, name: builder.string(hook.name) }));
   const at = builder.align();
   for (const { hook, name } of named) {
     builder.u32(HOOK_KINDS.indexOf(hook.kind));
@@ -165,11 +85,11 @@ function addHooks(builder: TableBuilder, hooks: readonly HookCall[]): number {
 /** Object that defines the stub's ksplice_update_* symbols. */
 export function updateTables(id: string, { trampolines, hooks, resident }: UpdateTables): ObjectFile {
   const builder = new TableBuilder();
-  const idAt = string(builder, id);
+  const idAt = builder.string(id);
   builder.define('ksplice_update_id', idAt);
   const prepared = trampolines.map((trampoline) => ({
     trampoline,
-    name: string(builder, trampoline.name),
+    name: builder.string(trampoline.name),
     ranges: addRanges(builder, trampoline.ranges),
   }));
   const functionsAt = builder.align();

@@ -1,0 +1,168 @@
+/**
+ * A module for the kernel's own livepatch from compiled parts, as readelf sees it: symbols by name and position, in
+ * sections that livepatch binds (Documentation/livepatch/module-elf-format.rst).
+ */
+import { describe, expect, it } from 'vitest';
+import type { ObjectFile } from '../../src/elf/model.ts';
+import { readObject } from '../../src/elf/read-object.ts';
+import { type LivepatchToLink, linkLivepatch } from '../../src/link/link-livepatch.ts';
+import type { LinkedModule } from '../../src/link/link-update.ts';
+import { matchUnit } from '../../src/match/match-unit.ts';
+import { openWorkshop } from '../support/compile.ts';
+import { smallKernel } from '../support/small-kernel.ts';
+
+const flags =
+  '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -pg -mfentry -mrecord-mcount'.split(
+    ' ',
+  );
+
+const pre = `
+int printk(const char *format, ...);
+static int counter;
+__attribute__((noinline)) static int helper(int x) { counter += x; return printk("%d", counter); }
+int handle(int x) { return helper(x) + helper(x + 1); }
+`;
+
+const replacement = `
+int printk(const char *format, ...);
+extern int counter;
+int helper(int x);
+__attribute__((weak)) int absent(void);
+__attribute__((noinline, section(".text.added"))) int added(int x) { return printk("added %d", x); }
+__attribute__((section(".text.handle"))) int handle(int x)
+{
+  counter = x;
+  return helper(x) + added(x) + (absent ? absent() : 0);
+}
+`;
+
+const stub = `
+extern const char ksplice_update_id[], ksplice_livepatch_code_end[], ksplice_livepatch_objects[];
+int printk(const char *format, ...);
+int init_module(void) { return printk(ksplice_update_id, ksplice_livepatch_code_end, ksplice_livepatch_objects); }
+struct module { char name[56]; int (*init)(void); };
+__attribute__((section(".gnu.linkonce.this_module")))
+struct module __this_module = { .name = "ksplice_livepatch", .init = init_module };
+asm(".pushsection .modinfo,\\"a\\"\\n .asciz \\"name=ksplice_livepatch\\"\\n .asciz \\"livepatch=Y\\"\\n .popsection");
+`;
+
+function compile(source: string, more: readonly string[], name: string): ObjectFile {
+  using workshop = openWorkshop();
+  workshop.compile('unit.c', source, [...flags, ...more]);
+  return readObject(workshop.read('unit.o'), name);
+}
+
+const preObject = compile(pre, [], 'fs/a.o');
+const replacementObject = compile(replacement, [], 'fs/a.o (replacement)');
+const stubObject = compile(stub, [], 'livepatch.o');
+
+interface LinkOptions {
+  readonly changes?: Partial<LivepatchToLink>;
+  readonly hook?: 'post_apply' | 'apply' | 'pre_reverse';
+  readonly siteOffset?: number;
+}
+
+function link({ changes = {}, hook, siteOffset = 5 }: LinkOptions = {}): LinkedModule {
+  const kernel = smallKernel();
+  // Another unit has a function of this name, at a lower address: the first of the two.
+  kernel.define('helper', 0xffffffff81111000n, 't');
+  kernel.load(preObject, { '.text': 0xffffffff81234000n });
+  for (const name of ['__start_ro_after_init', '__end_ro_after_init'])
+    kernel.define(name, 0xffffffff82a00000n);
+  const match = matchUnit(preObject, kernel);
+  if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
+  const names = ['counter', 'helper'];
+  return linkLivepatch(
+    {
+      id: 'fix_1',
+      on: [],
+      units: [
+        {
+          match,
+          below: new Map(),
+          replacement: replacementObject,
+          functions: [{ name: 'handle', preName: 'handle', site: { offset: siteOffset, size: 5 } }],
+          hooks: hook === undefined ? [] : [{ kind: hook, name: 'added' }],
+          references: [
+            ...names.map((symbol) => ({ symbol, scope: 'unit' as const, preName: symbol, weak: false })),
+            { symbol: 'absent', scope: 'global', preName: 'absent', weak: true },
+          ],
+        },
+      ],
+      stub: stubObject,
+      moduleLayoutCrc: 0x12345678,
+      resident: false,
+      vermagic: '6.1.0 SMP mod_unload ',
+      ...changes,
+    },
+    kernel,
+  );
+}
+
+function readelf(bytes: Uint8Array, ...args: readonly string[]): string {
+  using workshop = openWorkshop();
+  workshop.write('module.ko', bytes);
+  return workshop.run('readelf', ...args, 'module.ko');
+}
+
+describe('a livepatch module', () => {
+  const { bytes } = link();
+  const symbols = readelf(bytes, '-sW');
+
+  it('names symbols of the kernel for livepatch, with the position that matching has found', () => {
+    for (const symbol of ['printk,0', 'counter,0', 'helper,2', '__fentry__,0']) {
+      expect(symbols).toMatch(
+        new RegExp(`NOTYPE +GLOBAL DEFAULT OS \\[0xff20\\] \\.klp\\.sym\\.vmlinux\\.${symbol}\\n`),
+      );
+    }
+    expect(symbols).not.toMatch(/ UND \S/);
+  });
+
+  it('has relocations that livepatch applies, apart from those of the module loader', () => {
+    const sections = readelf(bytes, '-SW');
+    expect(sections).toMatch(/\.klp\.rela\.vmlinux\.\.text +RELA .* A?I?o? *\S* +\d+ +\d+ +8\n/);
+    const header = sections.split('\n').find((line) => line.includes('.klp.rela.vmlinux..text')) ?? '';
+    expect(header).toMatch(/\bAIo\b/);
+    const relocations = readelf(bytes, '-rW');
+    const [, ours = ''] = relocations.split("Relocation section '.klp.rela.vmlinux..text'");
+    expect(ours.split('Relocation section')[0]).toMatch(/\.klp\.sym\.vmlinux\.helper,2 - 4/);
+  });
+
+  it('leaves a weak symbol that the kernel has not at address 0, which livepatch would not find', () => {
+    expect(symbols).toMatch(/: 0000000000000000 +0 NOTYPE +LOCAL +DEFAULT +ABS *\n/);
+    expect(symbols).not.toContain('absent');
+  });
+
+  it('begins with a replacement, and marks where the replacement code ends', () => {
+    const at = (name: string): number =>
+      Number.parseInt(new RegExp(`([0-9a-f]{16}) .* ${name}\\n`).exec(symbols)?.[1] ?? 'none', 16);
+    expect(at('handle.ksplice_fix_1')).toBe(0);
+    expect(at('added.ksplice_fix_1')).toBeGreaterThan(0);
+    expect(at('ksplice_livepatch_code_end')).toBeGreaterThan(at('added.ksplice_fix_1'));
+  });
+
+  it('is marked as one', () => {
+    expect(readelf(bytes, '-p', '.modinfo')).toMatch(/livepatch=Y/);
+    expect(readelf(bytes, '-p', '.modinfo')).toMatch(/name=ksplice_fix_1/);
+  });
+});
+
+describe('livepatch is refused', () => {
+  it.for([
+    [
+      'a hook inside the stop',
+      { hook: 'apply' },
+      /the hook added \(ksplice_apply\) is called with all processors/,
+    ],
+    ['a hook that may refuse an undo', { hook: 'pre_reverse' }, /may refuse an undo/],
+    ['a function that ftrace cannot reach', { siteOffset: 0 }, /handle has no ftrace entry/],
+    ['an update on top of another', { changes: { on: ['base'] } }, /on top of base/],
+    ['an update of hooks alone', { changes: { units: [] } }, /replaces no function/],
+  ] as const)('%s', ([, options, message]) => {
+    expect(() => link(options)).toThrow(message);
+  });
+
+  it('but not a hook that has its place in a transition', () => {
+    expect(link({ hook: 'post_apply' }).trampolines).toHaveLength(1);
+  });
+});
