@@ -22,6 +22,8 @@ async function link(what: string, file: string): Promise<Uint8Array> {
     debug: false,
     onDebug: () => undefined,
     partial: false,
+    engine: 'jump' as const,
+    waitMs: 0,
     onStep: () => undefined,
   };
   const matches = await matchUpdate(objects, updates.kernel, context);

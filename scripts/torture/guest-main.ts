@@ -42,6 +42,8 @@ const context: LiveContext = {
   debug: false,
   onDebug: () => undefined,
   partial: false,
+  engine: 'jump',
+  waitMs: 0,
   onStep: () => undefined,
 };
 

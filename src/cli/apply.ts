@@ -1,10 +1,11 @@
-import { RefusedError } from '../diagnostics/error.ts';
-import { type ApplyResult, applyUpdates } from '../live/apply.ts';
+import { RefusedError, UsageError } from '../diagnostics/error.ts';
+import type { ApplyResult } from '../live/apply.ts';
 import { checkCount } from '../live/check-together.ts';
 import { watchInstalled } from '../live/installed/boot.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { PreparedUpdates } from '../live/prepare-updates.ts';
 import { runningIdentity } from '../live/running-identity.ts';
+import { applyWith, type ByEngine } from '../live/switch-engines.ts';
 import { SignatureGate } from '../live/trust/gate.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { counted } from '../report/format.ts';
@@ -14,10 +15,10 @@ import type { ApplyFlags } from './apply-command.ts';
 import { restartGoodTimer } from './good-timer.ts';
 import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
-import { switchText } from './switch-text.ts';
+import { switchText, transitionText } from './switch-text.ts';
 
 /** With what its signature is worth. */
-interface AppliedUpdate extends ApplyResult {
+interface AppliedUpdate extends ApplyResult, ByEngine {
   readonly signature: SignatureVerdict | undefined;
 }
 
@@ -57,8 +58,21 @@ function admitAll(
   return { gate, verdicts: updates.map((update) => gate.admit(update, warn)) };
 }
 
+/** Throws UsageError for flags that the engine has no use for. */
+function checkFlags({ engine = 'jump', partial = false, wait }: ApplyFlags): void {
+  if (engine === 'jump' && wait !== undefined) {
+    throw new UsageError('usage', '--wait goes with --engine livepatch', {
+      hint: 'the jump engine makes five attempts, a second apart: leave --wait out',
+    });
+  }
+  if (engine === 'livepatch' && partial) {
+    throw new UsageError('usage', '--partial goes with the jump engine', { hint: 'leave one of them out' });
+  }
+}
+
 /** `ksplice apply FILE...`. Every file is read and checked before anything is done; they are applied in one stop, or none is. */
 export async function apply(session: Session, flags: ApplyFlags, ...files: readonly string[]): Promise<void> {
+  checkFlags(flags);
   // As soon as the lock's helper has been started; what is wrong is told in the lock, where it is awaited.
   const preparing = Promise.resolve().then(() => prepare(session, files));
   preparing.catch(() => undefined);
@@ -72,7 +86,7 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
     const watched = watchInstalled('/', runningIdentity(), prepared.list);
     const signed = gate.stage(updates);
     try {
-      const applied = await applyUpdates(prepared.list, prepared.kernel, (id) =>
+      const applied = await applyWith(flags.engine ?? 'jump', prepared.list, prepared.kernel, (id) =>
         liveContext(session, id, flags),
       );
       signed?.commit();
@@ -90,9 +104,11 @@ export async function apply(session: Session, flags: ApplyFlags, ...files: reado
 function resultText(result: AppliedUpdate): string {
   const installed = result.installed.map((file) => `${result.id}: installed ${file}\n`).join('');
   if (result.alreadyApplied) {
-    return `${result.id}: applied already, nothing ${installed === '' ? '' : 'else '}to do\n${installed}`;
+    return `${result.id}: applied already${result.engine === 'livepatch' ? ' by livepatch' : ''}, nothing ${installed === '' ? '' : 'else '}to do\n${installed}`;
   }
-  if (result.timing === undefined) return `${installed}${skippedText(result)}`;
+  if (result.timing === undefined && result.transitionMs === undefined) {
+    return `${installed}${skippedText(result)}`;
+  }
   const replaced =
     result.functions.length === 0
       ? 'its hooks were called, no function replaced'
@@ -102,7 +118,9 @@ function resultText(result: AppliedUpdate): string {
   const matched = result.mode === 'strict' ? '' : ', matched tolerantly';
   const signer = result.signature?.signer ?? null;
   const signed = signer === null ? '' : `, signed by ${signer}`;
-  const applied = `${result.id}: applied: ${replaced}${matched}${signed}, ${switchText(result.timing)}\n`;
+  const how =
+    result.timing === undefined ? transitionText(result.transitionMs ?? 0) : switchText(result.timing);
+  const applied = `${result.id}: applied: ${replaced}${matched}${signed}, ${how}\n`;
   return `${left}${applied}${installed}${skippedText(result)}`;
 }
 

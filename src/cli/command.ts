@@ -111,3 +111,18 @@ export function describeCommand(
   const codes = exitCodes.map((code) => `  ${String(code).padEnd(3)} ${EXIT_STATUS[code] ?? ''}`);
   return [what, '', 'EXIT STATUS', ...codes, '', 'EXAMPLE', ...example.map((line) => `  ${line}`)].join('\n');
 }
+
+/** Seconds, at least one and at most a day. */
+function seconds(input: string): number {
+  const value = Number(input);
+  if (/^\d+$/.test(input) && value >= 1 && value <= 86_400) return value;
+  throw new Error(`'${input}': a number of seconds, from 1 to 86400`);
+}
+
+export const waitFlag = {
+  kind: 'parsed',
+  parse: seconds,
+  optional: true,
+  placeholder: 'SECONDS',
+  brief: 'How long tasks may take to be switched by livepatch, before it is given up [60]',
+} as const;

@@ -1,21 +1,30 @@
+import { UsageError } from '../diagnostics/error.ts';
 import { checkCount } from '../live/check-together.ts';
 import { installedStatus } from '../live/installed/status.ts';
+import { isOfLivepatch } from '../live/livepatch-state.ts';
 import { withMachineLock } from '../live/lock.ts';
 import { runningIdentity } from '../live/running-identity.ts';
-import { type UndoResult, undoUpdates } from '../live/undo.ts';
+import { type ByEngine, undoAny } from '../live/switch-engines.ts';
+import type { UndoResult } from '../live/undo.ts';
 import { counted } from '../report/format.ts';
 import { liveContext, waitNotice } from './live-context.ts';
 import type { Session } from './session.ts';
-import { switchText } from './switch-text.ts';
+import { switchText, transitionText } from './switch-text.ts';
 import type { UndoFlags } from './undo-command.ts';
 
 /** `ksplice undo ID...`: all in one stop, or none. */
 export async function undo(session: Session, flags: UndoFlags, ...given: readonly string[]): Promise<void> {
   const ids = [...new Set(given)];
   checkCount(ids.length);
+  const jumping = flags.wait === undefined ? undefined : ids.find((id) => !isOfLivepatch(id));
+  if (jumping !== undefined) {
+    throw new UsageError('usage', `${jumping}: --wait goes with updates that livepatch has`, {
+      hint: 'the jump engine makes five attempts, a second apart: leave --wait out',
+    });
+  }
   const results = await withMachineLock(
     waitNotice(session),
-    async () => await undoUpdates(ids, (id) => liveContext(session, id, flags)),
+    async () => await undoAny(ids, (id) => liveContext(session, id, flags)),
   );
   const atBoot = installedStatus(runningIdentity()).here.map(({ id }) => id);
   for (const id of ids.filter((each) => atBoot.includes(each))) {
@@ -24,7 +33,7 @@ export async function undo(session: Session, flags: UndoFlags, ...given: readonl
   session.done({ updates: results }, results.map(resultText).join(''));
 }
 
-function resultText(result: UndoResult): string {
+function resultText(result: UndoResult & ByEngine): string {
   const files = [
     ...result.removed.map((file) => `${result.id}: removed ${file}\n`),
     ...result.kept.map((file) => `${result.id}: left ${file}, which was altered since it was installed\n`),
@@ -32,7 +41,7 @@ function resultText(result: UndoResult): string {
       (name) => `${result.id}: the module ${name} that is loaded stays the fixed one until it is unloaded\n`,
     ),
   ].join('');
-  if (result.timing === undefined) return files;
+  if (result.timing === undefined && result.transitionMs === undefined) return files;
   const back =
     result.functions.length === 0
       ? 'its hooks were called'
@@ -40,5 +49,5 @@ function resultText(result: UndoResult): string {
   const resident = result.resident
     ? `; its module stays loaded, since an address in it may have been kept\n`
     : '\n';
-  return `${result.id}: undone: ${back}, ${switchText(result.timing)}${resident}${files}`;
+  return `${result.id}: undone: ${back}, ${result.timing === undefined ? transitionText(result.transitionMs ?? 0) : switchText(result.timing)}${resident}${files}`;
 }

@@ -63,6 +63,7 @@ function viewText(update: UpdateView, withPatch: boolean): string {
     ...labelled('description', update.description === '' ? [] : [update.description]),
     ...labelled('fixes', update.cves),
     ...labelled('signed by', signedBy(update.signature)),
+    ...labelled('engine', [update.engine]),
     ...labelled('units', update.units),
     ...labelled('functions', update.functions),
     ...labelled('at boot', bootText(update)),

@@ -25,7 +25,7 @@ export function describeConflict(conflict: Conflict): string {
 /** A message is read by a person: so many are named, and the others counted. All are in `details`. */
 const NAMED = 8;
 
-function list(names: readonly string[], separator: string): string {
+export function listNames(names: readonly string[], separator: string): string {
   const rest = names.length - NAMED;
   return [...names.slice(0, NAMED), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator);
 }
@@ -38,6 +38,25 @@ export function coldUpdateLoaded(id: string, module: string): BusyError {
     {
       hint: 'unload the module first (modprobe -r), undo, and load it again; lsmod tells who uses it',
       details: { id, module },
+    },
+  );
+}
+
+/** A hook of the update's author has refused a change of stage. `what`: how the hook is called. */
+export function callFailed(
+  id: string,
+  verb: 'apply' | 'undo',
+  what: string,
+  hook: { readonly name: string; readonly result: number } | undefined,
+  details: Readonly<Record<string, unknown>>,
+  state: string,
+): RefusedError {
+  return new RefusedError(
+    'call_failed',
+    `${id}: cannot ${verb}: ${what} refused it (returned ${hook?.result ?? 'an error'}); ${state}`,
+    {
+      hint: "the check is the author's: the patch says what it asks for (ksplice view --file FILE shows it)",
+      details: { ...details, hook },
     },
   );
 }
@@ -62,7 +81,7 @@ export function abortError(
   switch (cause) {
     case 'code_busy': {
       const inTheWay = conflicts.length > 0 ? conflicts.map(describeConflict) : probes;
-      const who = list(inTheWay, '; ') || 'something else owns the bytes, see dmesg';
+      const who = listNames(inTheWay, '; ') || 'something else owns the bytes, see dmesg';
       return new BusyError('code_busy', `${id}: cannot ${verb}, code in use: ${who}; ${state}`, {
         hint: 'try again when these tasks have left the function; a kprobe on it has to be removed first',
         details,
@@ -71,7 +90,7 @@ export function abortError(
     case 'unexpected_running_task':
       return new BusyError(
         'unexpected_running_task',
-        `${id}: cannot ${verb}: ${list(
+        `${id}: cannot ${verb}: ${listNames(
           conflicts.map(({ task, pid }) => `${task} (pid ${pid})`),
           ', ',
         )} ran while all CPUs were to stand still; ${state}`,
@@ -96,14 +115,7 @@ export function abortError(
       const hook = failedHookOf(owner);
       const whose = ids.length === 1 ? 'its hook' : `the hook of ${owner},`;
       const what = hook === undefined ? 'a hook' : `${whose} ${hook.name}`;
-      return new RefusedError(
-        'call_failed',
-        `${id}: cannot ${verb}: ${what} refused it (returned ${hook?.result ?? 'an error'}); ${state}`,
-        {
-          hint: "the check is the author's: the patch says what it asks for (ksplice view --file FILE shows it)",
-          details: { ...details, hook },
-        },
-      );
+      return callFailed(id, verb, what, hook, details, state);
     }
     case 'cold_update_loaded':
       return coldUpdateLoaded(id, 'a module that it was applied without');

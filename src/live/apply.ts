@@ -75,7 +75,17 @@ export interface ApplyResult {
   readonly explained: Readonly<Record<string, number>>;
 }
 
-function functionNames(update: Update): readonly string[] {
+/** Bytes compared, and what rewritten places held. */
+export function figuresOf(matched: readonly MatchedUnit[]): Pick<ApplyResult, 'compared' | 'explained'> {
+  const matches = matched.flatMap(({ match, below }) => [match, ...below.values()]);
+  const explained: Record<string, number> = {};
+  for (const match of matches) {
+    for (const [what, count] of match.explained) explained[what] = (explained[what] ?? 0) + count;
+  }
+  return { compared: matches.reduce((sum, match) => sum + match.compared, 0), explained };
+}
+
+export function functionNames(update: Update): readonly string[] {
   return update.units.flatMap((unit) => unit.functions.map((each) => each.preName));
 }
 
@@ -188,11 +198,6 @@ class Application {
   }
 
   #result(): ApplyResult {
-    const matches = this.#matched.flatMap(({ match, below }) => [match, ...below.values()]);
-    const explained: Record<string, number> = {};
-    for (const match of matches) {
-      for (const [what, count] of match.explained) explained[what] = (explained[what] ?? 0) + count;
-    }
     const isInstalledBefore = this.#rest === 'install' && this.#installed.length === 0;
     return {
       id: this.id,
@@ -204,8 +209,7 @@ class Application {
       timing: hasEntry(this.id) ? timingOf(this.id) : undefined,
       skipped: this.#skipped.map(({ name }) => name),
       installed: this.#installed,
-      compared: matches.reduce((sum, match) => sum + match.compared, 0),
-      explained,
+      ...figuresOf(this.#matched),
     };
   }
 

@@ -5,6 +5,7 @@
  *     patches/N       the patch texts, in the manifest's order
  *     signature       as in the update file, where it has one
  *     skipped         targets that are not updated in memory, one a line
+ *     engine          `livepatch`, where that switches it, and not the core
  *     journal         one line an event: ISO time, words
  *
  * Written before the kernel is touched, so that whoever comes after a run that was killed finds which
@@ -16,6 +17,7 @@ import { encodeManifest, type Manifest, parseManifest } from '../update/manifest
 import { sha256 } from '../update/sha256.ts';
 import { encodeSignature, parseSignature, type UpdateSignature } from '../update/signature.ts';
 import type { Update } from '../update/update.ts';
+import type { Engine } from './engine.ts';
 import { RUN_ROOT } from './paths.ts';
 
 export interface UpdateRecord {
@@ -27,6 +29,7 @@ export interface UpdateRecord {
   readonly patches: readonly { readonly name: string; readonly text: string }[];
   /** Names of modules that are not updated in memory. */
   readonly skipped: readonly string[];
+  readonly engine: Engine;
 }
 
 /** Those of its units that are updated in memory. */
@@ -38,7 +41,7 @@ function directoryOf(id: string): string {
   return path.join(RUN_ROOT, id);
 }
 
-export function writeRecord(update: Update, skipped: readonly string[] = []): void {
+export function writeRecord(update: Update, skipped: readonly string[] = [], engine: Engine = 'jump'): void {
   const directory = directoryOf(update.id);
   mkdirSync(path.join(directory, 'patches'), { recursive: true, mode: 0o700 });
   update.patches.forEach(({ bytes }, number) => {
@@ -52,6 +55,7 @@ export function writeRecord(update: Update, skipped: readonly string[] = []): vo
   writeFileSync(path.join(directory, 'skipped'), skipped.map((name) => `${name}\n`).join(''), {
     mode: 0o600,
   });
+  writeFileSync(path.join(directory, 'engine'), `${engine}\n`, { mode: 0o600 });
   const manifest = path.join(directory, 'manifest.json');
   writeFileSync(manifest, encodeManifest(update.manifest, manifest), { mode: 0o600 });
 }
@@ -69,6 +73,7 @@ export function readRecord(id: string): UpdateRecord | undefined {
     }));
     const signed = path.join(directory, 'signature');
     const signature = existsSync(signed) ? parseSignature(readFileSync(signed), signed) : undefined;
+    const engine = readFileSync(path.join(directory, 'engine'), 'latin1').trim();
     const names = readFileSync(path.join(directory, 'skipped'), 'latin1').split('\n');
     return {
       digest: sha256(bytes),
@@ -76,6 +81,7 @@ export function readRecord(id: string): UpdateRecord | undefined {
       patches,
       signature,
       skipped: names.filter((name) => name !== ''),
+      engine: engine === 'livepatch' ? 'livepatch' : 'jump',
     };
   } catch {
     return undefined;

@@ -12,10 +12,13 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { TextPatch } from '../match/text-patch.ts';
 import type { Update } from '../update/update.ts';
+import { updateModule } from '../update/update-id.ts';
 
 const LIVEPATCH_ROOT = '/sys/kernel/livepatch';
 /** The call of ftrace. */
 const ENTRY_SIZE = 5;
+/** What the modules of our own updates are called by. */
+const PREFIX = updateModule('');
 
 /** Name of the livepatch, if there is one. `target`: `vmlinux`, or the function's module. */
 export function livepatchOwner(name: string, target: string, root = LIVEPATCH_ROOT): string | undefined {
@@ -58,7 +61,9 @@ export function refuseLivepatched(update: Update): void {
     const owner = livepatchOwner(name, target);
     if (owner === undefined) continue;
     throw new RefusedError('refused', `${update.id}: ${name} is replaced by the livepatch ${owner}`, {
-      hint: `disable it first: echo 0 > /sys/kernel/livepatch/${owner}/enabled`,
+      hint: owner.startsWith(PREFIX)
+        ? `undo that update first (ksplice undo ${owner.slice(PREFIX.length)})`
+        : `disable it first: echo 0 > /sys/kernel/livepatch/${owner}/enabled`,
     });
   }
 }

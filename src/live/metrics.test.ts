@@ -15,6 +15,7 @@ const kernel: EffectiveVersion = {
 const fix: UpdateView = {
   id: 'fix',
   stage: 'applied',
+  engine: 'livepatch',
   atBoot: false,
   notApplied: null,
   description: '',
@@ -61,6 +62,7 @@ describe('metricsText', () => {
     );
     expect(found.get('ksplice_kernel_info{release="6.1.0-47-cloud-amd64",version="6.1.170-3"}')).toBe(1);
     expect(found.get('ksplice_core_interface')).toBe(2);
+    expect(found.get('ksplice_update_engine{id="fix",engine="livepatch"}')).toBe(1);
     expect(found.get('ksplice_updates{stage="applied"}')).toBe(1);
     expect(found.get('ksplice_updates{stage="reversed"}')).toBe(1);
     expect(found.get('ksplice_updates{stage="preparing"}')).toBe(0);

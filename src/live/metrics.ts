@@ -97,6 +97,11 @@ export function metricsText(
       ),
     },
     {
+      name: 'ksplice_update_engine',
+      help: 'What has switched the update: our own jumps, or the livepatch of the kernel.',
+      samples: updates.map(({ id, engine }) => ({ labels: { id, engine }, value: 1 })),
+    },
+    {
       name: 'ksplice_update_functions',
       help: 'Functions that the update replaces.',
       samples: perUpdate(updates, ({ functions }) => functions.length),

@@ -5,6 +5,7 @@ import type { ModuleView, UpdateView } from './view.ts';
 const fix: UpdateView = {
   id: 'fix',
   stage: 'applied',
+  engine: 'jump',
   atBoot: false,
   notApplied: null,
   description: '',

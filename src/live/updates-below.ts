@@ -7,6 +7,7 @@ import { BusyError, MissingError } from '../diagnostics/error.ts';
 import type { Update } from '../update/update.ts';
 import { hasEntry, listEntries, stageOf } from './core-sysfs.ts';
 import { readRecord } from './journal.ts';
+import { isOfLivepatch } from './livepatch-state.ts';
 
 /**
  * Throws MissingError unless every update that this one is on top of is applied, and is that very one. `earlier`: those that
@@ -20,7 +21,11 @@ export function requireBelow(
     if (earlier.some((one) => one.id === below.id && one.digest === below.digest)) continue;
     const isApplied = hasEntry(below.id) && stageOf(below.id) === 'applied';
     if (isApplied && readRecord(below.id)?.digest === below.digest) continue;
-    const found = isApplied ? 'another update of that ID is applied' : `${below.id} is not applied`;
+    const found = isApplied
+      ? 'another update of that ID is applied'
+      : isOfLivepatch(below.id)
+        ? `${below.id} is applied by livepatch, whose code no update can be on top of`
+        : `${below.id} is not applied`;
     throw new MissingError('update_not_applied', `${id} is on top of ${below.id}, and ${found}`, {
       hint: isApplied
         ? `create ${id} again on top of the file that ${below.id} was applied from`

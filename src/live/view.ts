@@ -5,6 +5,7 @@ import path from 'node:path';
 import { UsageError } from '../diagnostics/error.ts';
 import { identityDifference } from '../update/kernel-identity.ts';
 import type { Manifest } from '../update/manifest.ts';
+import { updateModule } from '../update/update-id.ts';
 import {
   abortCauseOf,
   type Conflict,
@@ -14,10 +15,13 @@ import {
   type Stage,
   stageOf,
 } from './core-sysfs.ts';
+import type { Engine } from './engine.ts';
 import { type InstalledStatus, installedStatus } from './installed/status.ts';
 import { lastEvent, readRecord, unitsInMemory } from './journal.ts';
 import { isModuleLoaded, srcversionOf } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
+import { isOfLivepatch, listLivepatched, livepatchStage, livepatchState } from './livepatch-state.ts';
+import { tasksInTransition } from './livepatch-tasks.ts';
 import { type InstalledUpdate, listInstalled, ModuleTree, readInstalled } from './module-directory.ts';
 import { requireRoot } from './require-root.ts';
 import { runningIdentity } from './running-identity.ts';
@@ -28,6 +32,8 @@ export interface UpdateView {
   readonly id: string;
   /** `installed`: not in memory, but to be applied at boot, or modprobe takes its fixed modules. */
   readonly stage: Stage | 'installed';
+  /** What has switched it, or is to. */
+  readonly engine: Engine;
   /** Whether it is applied when this kernel boots. */
   readonly atBoot: boolean;
   /** Why an installed update is not applied; null where it is, or nothing was tried. */
@@ -111,6 +117,7 @@ function viewOfStored(
   return {
     id,
     stage: 'installed',
+    engine: 'jump',
     atBoot: true,
     notApplied: why,
     description: update?.description ?? '',
@@ -132,19 +139,29 @@ function viewOfStored(
   };
 }
 
+/** Whom a transition waits for; nobody where there is none. */
+function livepatchConflicts(id: string, functions: readonly string[]): readonly Conflict[] {
+  const state = livepatchState(id);
+  if (state !== 'coming' && state !== 'leaving') return [];
+  return tasksInTransition(state === 'coming' ? 1 : 0, functions);
+}
+
 function viewOf(
   id: string,
   lookAt: ReturnType<typeof signatureLook>,
   installed: InstalledStatus | undefined,
 ): UpdateView {
   const record = readRecord(id);
-  const stage = stageOf(id);
+  const engine = isOfLivepatch(id) ? 'livepatch' : 'jump';
+  const isCore = engine === 'jump';
+  const stage = isCore ? stageOf(id) : livepatchStage(id);
   const appliedAt = stage === 'applied' ? lastEvent(id, 'done') : undefined;
   const units = record === undefined ? [] : unitsInMemory(record);
   const functions = units.flatMap((unit) => unit.functions.map((each) => each.preName));
   return {
     id,
     stage,
+    engine,
     atBoot: installed !== undefined,
     notApplied: installed?.why ?? null,
     description: record?.manifest.description ?? '',
@@ -155,12 +172,14 @@ function viewOf(
     functions,
     units: units.map((unit) => unit.path),
     on: (record?.manifest.on ?? []).map((below) => below.id),
-    abortCause: abortCauseOf(id),
-    conflicts: conflictsOf(id),
+    abortCause: isCore ? abortCauseOf(id) : 'ok',
+    conflicts: isCore ? conflictsOf(id) : livepatchConflicts(id, functions),
     shadowed: units.flatMap(({ target, functions: replaced }) =>
       replaced.flatMap(({ preName }) => {
         const livepatch = livepatchOwner(preName, target);
-        return livepatch === undefined ? [] : [{ function: preName, livepatch }];
+        return livepatch === undefined || livepatch === updateModule(id)
+          ? []
+          : [{ function: preName, livepatch }];
       }),
     ),
     modules: record === undefined ? [] : moduleViews(new ModuleTree(), record.manifest, record.skipped),
@@ -173,6 +192,7 @@ function viewOfInstalled(tree: ModuleTree, { id, manifest }: InstalledUpdate): U
   return {
     id,
     stage: 'installed',
+    engine: 'jump',
     atBoot: false,
     notApplied: null,
     description: manifest.description,
@@ -209,11 +229,12 @@ export interface MachineView {
 /** All updates that the core knows, those that are installed, and those that have left fixed modules; or one. */
 export function viewMachine(id: string | undefined): MachineView {
   // The core tells root only; without it there is nothing to tell.
-  if (isCoreLoaded()) requireRoot('see which updates are applied');
+  const livepatched = listLivepatched();
+  if (isCoreLoaded() || livepatched.length > 0) requireRoot('see which updates are applied');
   const lookAt = signatureLook();
   const tree = new ModuleTree();
   const { here, elsewhere } = installedStatus(runningIdentity());
-  const known = listEntries();
+  const known = [...listEntries(), ...livepatched].toSorted();
   const stored = here.filter((each) => !known.includes(each.id));
   const left = listInstalled(tree).filter(
     (each) => !known.includes(each.id) && !stored.some((other) => other.id === each.id),

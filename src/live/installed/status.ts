@@ -3,8 +3,7 @@
  */
 import { KspliceError } from '../../diagnostics/error.ts';
 import type { KernelIdentity } from '../../update/kernel-identity.ts';
-import { hasEntry, stageOf } from '../core-sysfs.ts';
-import { readRecord } from '../journal.ts';
+import { isAppliedHere } from '../applied-here.ts';
 import { asksForNone, bootId } from './boot-facts.ts';
 import { type BootSet, heldBy, readBootRecord, withCrash } from './boot-record.ts';
 import { readBootReport } from './boot-report.ts';
@@ -33,12 +32,7 @@ export interface InstalledStatusOfAll {
 }
 
 function isApplied({ id, update }: StoredUpdate): boolean {
-  return (
-    update !== undefined &&
-    hasEntry(id) &&
-    stageOf(id) === 'applied' &&
-    readRecord(id)?.digest === update.digest
-  );
+  return update !== undefined && isAppliedHere({ id, digest: update.digest });
 }
 
 /** Throws MissingError `not_root` where the directory cannot be read. */
