@@ -38,7 +38,7 @@ static enum {
 	UNTOUCHED,
 	BEGUN,
 	APPLIED,
-} transition_state;
+} reached;
 
 static void call_hooks(enum ksplice_hook_kind kind)
 {
@@ -60,7 +60,7 @@ static int ksplice_before_patch(struct klp_object *object)
 	int ret;
 	u32 i;
 
-	transition_state = BEGUN;
+	reached = BEGUN;
 	for (i = 0; i < ksplice_update_nr_hooks; i++) {
 		if (ksplice_update_hooks[i].kind != KSPLICE_HOOK_PRE_APPLY)
 			continue;
@@ -78,15 +78,15 @@ static int ksplice_before_patch(struct klp_object *object)
 /* Every task runs the new code: after an apply, or an undo that was given up. */
 static void ksplice_after_patch(struct klp_object *object)
 {
-	call_hooks(transition_state == APPLIED ? KSPLICE_HOOK_FAIL_REVERSE : KSPLICE_HOOK_POST_APPLY);
-	transition_state = APPLIED;
+	call_hooks(reached == APPLIED ? KSPLICE_HOOK_FAIL_REVERSE : KSPLICE_HOOK_POST_APPLY);
+	reached = APPLIED;
 }
 
 /* Every task runs the old code: after an undo, or an apply that was given up. */
 static void ksplice_after_unpatch(struct klp_object *object)
 {
-	call_hooks(transition_state == APPLIED ? KSPLICE_HOOK_POST_REVERSE : KSPLICE_HOOK_FAIL_APPLY);
-	transition_state = UNTOUCHED;
+	call_hooks(reached == APPLIED ? KSPLICE_HOOK_POST_REVERSE : KSPLICE_HOOK_FAIL_APPLY);
+	reached = UNTOUCHED;
 }
 
 static void unpin_modules(void)
@@ -231,7 +231,7 @@ int init_module(void)
 			watch_all_code();
 			return 0;
 		}
-		if (transition_state == BEGUN)
+		if (reached == BEGUN)
 			call_hooks(KSPLICE_HOOK_FAIL_APPLY);
 	}
 	forget_update();

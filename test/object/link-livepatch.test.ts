@@ -5,8 +5,15 @@
 import { describe, expect, it } from 'vitest';
 import type { ObjectFile } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
+import { toAddress } from '../../src/kernel/address.ts';
 import { type LivepatchToLink, linkLivepatch } from '../../src/link/link-livepatch.ts';
 import type { LinkedModule } from '../../src/link/link-update.ts';
+import {
+  isPreemptible,
+  PREEMPTION_KEY,
+  refuseEarlyUse,
+  refuseSleepingColdPart,
+} from '../../src/link/livepatch-limits.ts';
 import { matchUnit } from '../../src/match/match-unit.ts';
 import { openWorkshop } from '../support/compile.ts';
 import { smallKernel } from '../support/small-kernel.ts';
@@ -164,5 +171,63 @@ describe('livepatch is refused', () => {
 
   it('but not a hook that has its place in a transition', () => {
     expect(link({ hook: 'post_apply' }).trampolines).toHaveLength(1);
+  });
+});
+
+/** A unit whose function has a cold part that calls `called`. */
+function withColdPart(called: string): ObjectFile {
+  return compile(
+    `void ${called}(void);
+__attribute__((noinline)) void work_cold(void) __asm__("work.cold");
+__attribute__((noinline, no_instrument_function, section(".text.unlikely"))) void work_cold(void) { ${called}(); __asm__ volatile(""); }
+void work(int x) { if (x) work_cold(); __asm__ volatile(""); }
+`,
+    [],
+    'fs/cold.o',
+  );
+}
+
+describe('a cold part', () => {
+  it('that calls what may sleep is refused', () => {
+    expect(() => {
+      refuseSleepingColdPart(withColdPart('mutex_lock'), 'work', false);
+    }).toThrow(/work has a cold part that calls mutex_lock, where a task may sleep/);
+  });
+
+  it('that only prints is no matter, unless the kernel is preemptible', () => {
+    const unit = withColdPart('_printk');
+    refuseSleepingColdPart(unit, 'work', false);
+    expect(() => {
+      refuseSleepingColdPart(unit, 'work', true);
+    }).toThrow(/preemptible kernel/);
+  });
+});
+
+describe('a kernel', () => {
+  it('is preemptible as the key of the static call says, or as it was built', () => {
+    const kernel = smallKernel();
+    expect(isPreemptible(kernel, '6.1.0 SMP preempt mod_unload ')).toBe(true);
+    expect(isPreemptible(kernel, '6.1.0 SMP mod_unload ')).toBe(false);
+    kernel.pointer(PREEMPTION_KEY, 0xffffffff82f40000n, 0n);
+    expect(isPreemptible(kernel, '6.1.0 SMP preempt mod_unload ')).toBe(false);
+  });
+});
+
+describe('a reference to a module', () => {
+  const address = toAddress(0xffffffffc0400000n);
+  const symbol = { object: 'ext4', name: 'mod_key', position: 0, address, boundWith: 'ext4' };
+
+  function early(section: string): void {
+    const unit = compile(`asm(".pushsection ${section}\\n .long mod_key - .\\n .popsection");`, [], 'fs/m.o');
+    refuseEarlyUse(unit, () => symbol);
+  }
+
+  it('is refused where it would be bound too late', () => {
+    for (const section of ['.altinstr_replacement,\\"ax\\"', '.data..percpu,\\"aw\\"']) {
+      expect(() => {
+        early(section);
+      }, section).toThrow(/mod_key belongs to a module, and would be bound too late/);
+    }
+    early('.data,\\"aw\\"');
   });
 });
