@@ -28,6 +28,7 @@
 #include <asm/alternative.h>
 
 #include "core.h"
+#include "module_memory.h"
 
 #define KSPLICE_JUMP_SIZE	5
 #define KSPLICE_JUMP		0xe9
@@ -49,8 +50,8 @@ static void ksplice_add_module(struct ksplice_switch *sw, const struct module *o
 {
 	struct ksplice_busy *busy = &sw->busy[sw->nr_busy++];
 
-	busy->start = (unsigned long)owner->core_layout.base;
-	busy->end = (unsigned long)owner->core_layout.base + owner->core_layout.text_size;
+	busy->start = ksplice_text_start(owner);
+	busy->end = busy->start + ksplice_text_size(owner);
 	busy->name = owner->name;
 }
 

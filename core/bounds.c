@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "core.h"
+#include "module_memory.h"
 
 /* What a change of stage still handles in no time: every range is compared with
  * every other.  KSPLICE_FUNCTIONS_MAX and KSPLICE_RANGES_MAX hold for all updates
@@ -23,21 +24,16 @@
 /* Is all of it in the part of the module that stays when its init has run? */
 static bool ksplice_within(const struct module *owner, const void *start, u64 size)
 {
-	u64 offset = (unsigned long)start - (unsigned long)owner->core_layout.base;
-	u64 room = owner->core_layout.size;
+	u64 room = ksplice_module_room(owner, (unsigned long)start);
 
-	return start && offset < room && size <= room - offset;
+	return start && room && size <= room;
 }
 
 static bool ksplice_is_string(const struct module *owner, const char *text)
 {
-	unsigned long room;
+	unsigned long room = ksplice_module_room(owner, (unsigned long)text);
 
-	if (!ksplice_within(owner, text, 1))
-		return false;
-	room = (unsigned long)owner->core_layout.base + owner->core_layout.size -
-	       (unsigned long)text;
-	return strnlen(text, room) < room;
+	return text && room && strnlen(text, room) < room;
 }
 
 /**
@@ -47,7 +43,7 @@ static bool ksplice_is_string(const struct module *owner, const char *text)
  */
 bool ksplice_within_text(const struct module *owner, unsigned long addr)
 {
-	return addr - (unsigned long)owner->core_layout.base < owner->core_layout.text_size;
+	return addr - ksplice_text_start(owner) < ksplice_text_size(owner);
 }
 
 static const char *ksplice_bound_function(const struct module *owner,

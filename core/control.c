@@ -230,7 +230,7 @@ static void entry_release(struct kobject *kobj)
 	kfree(entry);
 }
 
-static struct kobj_type entry_type = {
+static const struct kobj_type entry_type = {
 	.release	= entry_release,
 	.sysfs_ops	= &kobj_sysfs_ops,
 	.default_groups	= entry_groups,

@@ -2,15 +2,16 @@
 /*
  * The core: loads, unloads, and hears of modules that come and go.
  *
- * It is an ordinary module of an unmodified kernel.  What it needs and the
- * kernel does not export (text_mutex, stop_machine_cpuslocked(), ...) was bound
+ * Standalone, it is an ordinary module of an unmodified kernel.  What it needs and
+ * the kernel does not export (text_mutex, stop_machine_cpuslocked(), ...) was bound
  * by address when it was linked on this machine, by name and unique in
- * kallsyms, after the kernel's own code had been matched.
+ * kallsyms, after the kernel's own code had been matched.  Integrated, it is part
+ * of a kernel that was made for it (CONFIG_KSPLICE), and the same but for
+ * standalone.c, which is left out.
  *
  * The core cannot go while an update knows it: every entry under
  * /sys/kernel/ksplice holds a reference (control.c, `create` to `forget`).
  */
-#define INCLUDE_VERMAGIC
 #define pr_fmt(fmt) "ksplice: " fmt
 
 #include <linux/module.h>
@@ -35,7 +36,7 @@ static struct notifier_block ksplice_module_nb = {
 	.notifier_call = ksplice_module_event,
 };
 
-int init_module(void)
+static int ksplice_init(void)
 {
 	int ret;
 
@@ -57,14 +58,14 @@ out_notifier:
 	return ret;
 }
 
-void cleanup_module(void)
+static void ksplice_exit(void)
 {
 	ksplice_control_exit();
 	ksplice_poke_exit();
 	unregister_module_notifier(&ksplice_module_nb);
 }
 
+module_init(ksplice_init);
+module_exit(ksplice_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Hot updates of the running kernel");
-
-#include "this_module.h"

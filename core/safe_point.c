@@ -11,7 +11,7 @@
  * and has not run since (precheck.c), the idle task of each online CPU, each
  * CPU's stopper (by itself, since thread.sp of a running task is stale), and
  * exiting tasks that have left the list but still run: those cannot be found,
- * but they can be counted (tasks_rcu_exit_srcu).
+ * but they can be counted (tasks_rcu_exit_srcu, or by a kernel made for it).
  *
  * What counts as being in a function: a return address in (start, end].  A word
  * that equals the start is a function pointer.  An interrupted task whose ip is
@@ -102,11 +102,15 @@ static void ksplice_check_tracers(struct ksplice_switch *sw, struct task_struct 
 				      container_of(node, struct rethook_node, llist)->ret_addr);
 #endif
 #ifdef CONFIG_FUNCTION_GRAPH_TRACER
-	if (task->ret_stack) {
-		int i;
+	struct ftrace_ret_stack *frame = NULL;
+	int i = 0;
 
-		for (i = 0; i <= task->curr_ret_stack && i < FTRACE_RETFUNC_DEPTH; i++)
-			ksplice_check_address(sw, task, task->ret_stack[i].ret);
+	/* The tracer's stack has had several forms; this function reads all of them. */
+	if (task->ret_stack)
+		frame = ftrace_graph_get_ret_stack(task, i);
+	while (frame) {
+		ksplice_check_address(sw, task, frame->ret);
+		frame = ftrace_graph_get_ret_stack(task, ++i);
 	}
 #endif
 }
@@ -240,6 +244,9 @@ bool ksplice_stack_is_clear(const struct ksplice_switch *sw, struct task_struct 
 	if (ksplice_is_hooked(task) || sp < base || sp >= base + THREAD_SIZE)
 		return false;
 #ifdef CONFIG_FUNCTION_GRAPH_TRACER
+	/* Since 42675b723b48 ("function_graph: Convert ret_stack to a series of longs")
+	 * the index is never negative, and every task with such a stack goes to the stop.
+	 */
 	if (task->ret_stack && READ_ONCE(task->curr_ret_stack) >= 0)
 		return false;
 #endif
@@ -271,9 +278,13 @@ static void ksplice_check_task(struct ksplice_switch *sw, struct task_struct *ta
 	ksplice_check_stack(sw, task, READ_ONCE(task->thread.sp));
 }
 
-/* The sum that srcu_readers_active() takes; exact, because nothing runs. */
+/* Has a task that still runs left the list? */
 static bool ksplice_exiting_tasks(void)
 {
+#if IS_ENABLED(CONFIG_KSPLICE)
+	return exit_tasks_rcu_pending();
+#else
+	/* The sum that srcu_readers_active() takes; exact, because nothing runs. */
 	unsigned long sum = 0;
 	int cpu;
 
@@ -286,6 +297,7 @@ static bool ksplice_exiting_tasks(void)
 		sum -= READ_ONCE(data->srcu_unlock_count[1]);
 	}
 	return sum;
+#endif
 }
 
 /**

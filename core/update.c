@@ -16,6 +16,7 @@
  */
 #define pr_fmt(fmt) "ksplice: " fmt
 
+#include <linux/export.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
@@ -104,6 +105,7 @@ int ksplice_register(const struct ksplice_update *update)
 	mutex_unlock(&ksplice_mutex);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(ksplice_register);
 
 /* From the module's exit: it is not applied, or its reference would have kept it. */
 void ksplice_unregister(const struct ksplice_update *update)
@@ -116,3 +118,4 @@ void ksplice_unregister(const struct ksplice_update *update)
 		entry->update = NULL;
 	mutex_unlock(&ksplice_mutex);
 }
+EXPORT_SYMBOL_GPL(ksplice_unregister);

@@ -36,6 +36,7 @@ export const ROOMS = [
   'link',
   'live',
   'debian',
+  'series',
   'report',
   'cli',
 ] as const;
@@ -54,6 +55,7 @@ const ONLY_FROM: Partial<Record<Room, readonly string[]>> = {
   link: [...ON_THE_MACHINE, 'match'],
   live: [...ON_THE_MACHINE, 'match', 'link'],
   debian: ['diagnostics', 'process'],
+  series: ['diagnostics', 'process'],
 };
 
 /** Packages that one room only may import. */

@@ -32,6 +32,7 @@ import { doctorCommand } from './doctor-command.ts';
 import type { Host } from './host.ts';
 import { inspectCommand } from './inspect-command.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
+import { kernelSeriesCommand } from './kernel-series-command.ts';
 import { keyCommands } from './key-command.ts';
 import { metricsCommand } from './metrics-command.ts';
 import { unameCommand } from './uname-command.ts';
@@ -57,6 +58,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
   | 'key'
   | 'deb'
   | 'debian'
+  | 'kernel-series'
   | 'cache',
   CliContext
 >({
@@ -76,6 +78,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
     key: keyCommands,
     deb: debCommand,
     debian: debianCommands,
+    'kernel-series': kernelSeriesCommand,
     cache: cacheCommands,
   },
   docs: {

@@ -1,5 +1,6 @@
 import { UsageError } from '../diagnostics/error.ts';
 import { describeConflict } from '../live/abort-cause.ts';
+import { coreInterface, isCoreLoaded, operation } from '../live/core-sysfs.ts';
 import { judgeMachine, verdictText } from '../live/monitor.ts';
 import type { SignatureVerdict } from '../live/trust/judge.ts';
 import { signatureLook } from '../live/trust/look.ts';
@@ -29,7 +30,10 @@ export async function view(session: Session, flags: ViewFlags, id?: string): Pro
     const { updates, elsewhere } = viewMachine(id);
     const texts = updates.map((update) => viewText(update, id !== undefined));
     if (id === undefined && elsewhere.length > 0) texts.push(elsewhere.map(elsewhereLine).join(''));
-    session.result({ updates, elsewhere }, texts.length === 0 ? 'no updates\n' : texts.join('\n'));
+    if (texts.length === 0) texts.push('no updates\n');
+    const core = isCoreLoaded() ? { operation: operation(), interface: coreInterface() } : null;
+    if (core !== null) texts.push(`core: ${core.operation}, interface ${core.interface}\n`);
+    session.result({ updates, elsewhere, core }, texts.join('\n'));
     return;
   }
   if (id !== undefined) {

@@ -1,24 +1,28 @@
 /**
- * The core: bound and loaded if it is not there, unloaded when nobody needs it.
+ * The core: that of the kernel if it has one; else bound and loaded if it is not there, unloaded when nobody needs it.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { InternalError, MissingError } from '../diagnostics/error.ts';
 import type { BoundObject } from '../elf/bind-symbols.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { bindCore, CORE_MODULE } from '../link/link-core.ts';
 import type { Update } from '../update/update.ts';
-import { coreInterface, isCoreLoaded, listEntries } from './core-sysfs.ts';
-import { loadModule, unloadModule } from './kernel-module.ts';
+import { coreInterface, isCoreLoaded, listEntries, operation } from './core-sysfs.ts';
+import { isModuleLoaded, loadModule, loadModuleOfKernel, unloadModule } from './kernel-module.ts';
 
 function checkInterface(expected: number): void {
   const found = coreInterface();
   if (found === expected) return;
+  const isOurs = operation() === 'standalone';
   throw new MissingError(
     'core_incompatible',
-    `the loaded core has interface ${found}, the update needs ${expected}`,
+    `${isOurs ? 'the loaded core' : 'the core of this kernel'} has interface ${found}, the update needs ${expected}`,
     {
-      hint: 'undo the updates that use it (ksplice view): the core goes with the last of them, or, where one stays reversed, when the machine boots again',
+      hint: isOurs
+        ? 'undo the updates that use it (ksplice view): the core goes with the last of them, or, where one stays reversed, when the machine boots again'
+        : 'make the update with the release of ksplice that the patches of this kernel came from',
     },
   );
 }
@@ -42,13 +46,14 @@ function symbolsOfLoaded(image: BoundObject): ReadonlyMap<string, Address> {
   );
 }
 
-/** A core that was there before us. It may have been loaded after kallsyms was read. */
+/** A core that we have not linked. It may have been loaded after kallsyms was read. */
 function symbolsInKallsyms(kernel: RunningKernel): ReadonlyMap<string, Address> {
+  const isBuiltIn = !isModuleLoaded(CORE_MODULE);
   kernel.refresh();
   kernel.prefetch(entryPoints);
   return new Map(
     entryPoints.map((name) => {
-      const [symbol] = kernel.named(name, CORE_MODULE);
+      const [symbol] = isBuiltIn ? kernel.named(name) : kernel.named(name, CORE_MODULE);
       if (symbol === undefined) {
         throw new MissingError('core_incompatible', `the loaded core has no ${name}`, {
           hint: 'another module named ksplice is loaded: unload it (rmmod ksplice)',
@@ -59,12 +64,24 @@ function symbolsInKallsyms(kernel: RunningKernel): ReadonlyMap<string, Address> 
   );
 }
 
-/** Binds and loads the core if it is not there; returns the addresses of its entry points. */
+/** Where a kernel with CONFIG_KSPLICE=m has its core. */
+function isModuleOfKernel(): boolean {
+  return ['', '.xz', '.zst', '.gz'].some((suffix) =>
+    existsSync(`/lib/modules/${release()}/kernel/kernel/ksplice/${CORE_MODULE}.ko${suffix}`),
+  );
+}
+
+/** Loads the core if it is not there: the kernel's own, or else the update's. Returns the addresses of its entry points. */
 export async function ensureCore(
   update: Update,
   kernel: RunningKernel,
 ): Promise<ReadonlyMap<string, Address>> {
   if (isCoreLoaded()) {
+    checkInterface(update.coreInterface);
+    return symbolsInKallsyms(kernel);
+  }
+  if (isModuleOfKernel()) {
+    await loadModuleOfKernel(CORE_MODULE);
     checkInterface(update.coreInterface);
     return symbolsInKallsyms(kernel);
   }
@@ -74,7 +91,7 @@ export async function ensureCore(
   return symbolsOfLoaded(image);
 }
 
-/** Unloads the core if no update is known to it. */
+/** Unloads the core if no update is known to it; one that is built in stays. */
 export async function releaseCore(): Promise<void> {
   if (isCoreLoaded() && listEntries().length === 0) await unloadModule(CORE_MODULE);
 }

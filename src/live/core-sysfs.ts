@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { InternalError } from '../diagnostics/error.ts';
+import { CORE_MODULE } from '../link/link-core.ts';
 import { SYSFS_ROOT } from './paths.ts';
 
 const stages = ['preparing', 'applied', 'reversed'] as const;
@@ -55,6 +56,17 @@ function read(id: string, file: string): string {
 
 export function isCoreLoaded(): boolean {
   return existsSync(SYSFS_ROOT);
+}
+
+/** How Ksplice works here: with a core of the kernel's own, or with one that an update brought. */
+export type Operation = 'integrated' | 'standalone';
+
+/** Of the core that is there: one that was built as a module from the kernel's tree is no foreign code to the kernel. */
+export function operation(): Operation {
+  const module = path.join('/sys/module', CORE_MODULE);
+  // A built-in one may have a directory there, but it was never loaded.
+  if (!existsSync(path.join(module, 'initstate'))) return 'integrated';
+  return readFileSync(path.join(module, 'taint'), 'latin1').includes('O') ? 'standalone' : 'integrated';
 }
 
 export function coreInterface(): number {

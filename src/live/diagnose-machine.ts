@@ -4,7 +4,7 @@
 import { accessSync, constants } from 'node:fs';
 import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
-import { coreInterface, isCoreLoaded, listEntries } from './core-sysfs.ts';
+import { coreInterface, isCoreLoaded, listEntries, operation } from './core-sysfs.ts';
 import { checkModulesAllowed, moduleTools, readOr } from './kernel-module.ts';
 import { listLivepatches } from './livepatch-owner.ts';
 import { requireRoot } from './require-root.ts';
@@ -80,7 +80,7 @@ function notes(): readonly Finding[] {
   const kprobes = listKprobes();
   const livepatches = listLivepatches();
   const core = isCoreLoaded()
-    ? `loaded, interface ${coreInterface()}; updates known to it: ${listEntries().length}`
+    ? `${operation()}, interface ${coreInterface()}; updates known to it: ${listEntries().length}`
     : 'not loaded; comes with the first update';
   return [
     note('core', core),

@@ -116,6 +116,12 @@ export async function loadModule(name: string, bytes: Uint8Array): Promise<void>
   }
 }
 
+/** Loads a module that lies below /lib/modules. */
+export async function loadModuleOfKernel(name: string): Promise<void> {
+  const { exitCode, stderr } = await run([systemTool('modprobe'), name], { okExitCodes: [0, 1, 255] });
+  if (exitCode !== 0) throw loadError(name, stderr);
+}
+
 /** Returns what rmmod said if the module could not be unloaded. */
 export async function unloadModule(name: string): Promise<string | undefined> {
   if (!isModuleLoaded(name)) return undefined;
