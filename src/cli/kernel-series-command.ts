@@ -1,5 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, text, verboseFlag } from './command.ts';
+import {
+  type CliContext,
+  describeCommand,
+  jsonFlag,
+  lazily,
+  quietFlag,
+  text,
+  verboseFlag,
+} from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type KernelSeriesFlags = CommonFlags & {
@@ -39,9 +47,10 @@ export const kernelSeriesCommand: Command<CliContext> = buildCommand<KernelSerie
         brief: "Who sends and signs them off, 'Name <address>' [a placeholder]",
       },
       json: jsonFlag,
+      quiet: quietFlag,
       verbose: verboseFlag,
     },
-    aliases: { o: 'output', v: 'verbose' },
+    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
   },
   docs: {
     brief: 'Write the patches that add the core to a kernel tree',

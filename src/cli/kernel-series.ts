@@ -32,7 +32,7 @@ export async function kernelSeries(session: Session, flags: KernelSeriesFlags): 
     signal,
   });
   const lines = series.files.map((name) => `  ${name}\n`);
-  session.result(
+  session.done(
     { output, ...series },
     `${output}: for Linux ${series.version}, ${series.files.length - 1} patches\n${lines.join('')}`,
   );
