@@ -94,13 +94,6 @@ describe('the running kernel', () => {
     expect(shown?.run.instructions).toContainEqual(
       expect.objectContaining({ kind: 'fentry', offset: 0, bytes: '0f 1f 44 00 00' }),
     );
-    const page = await vm.run(
-      `ksplice inspect ${UPDATE} --running --html /root/page.html && grep -c ${FIXED_FUNCTION} /root/page.html`,
-    );
-    expect([page.exitCode, Number(page.stdout.trim().split('\n').at(-1)) > 0], page.stderr).toEqual([
-      0,
-      true,
-    ]);
     const after = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
     expect(after.stdout).toBe(before.stdout);
     const { exitCode: asUser } = await guestKsplice(vm, `check ${UPDATE}`, { uid: 1000 });
