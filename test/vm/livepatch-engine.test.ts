@@ -55,9 +55,12 @@ const SOURCES = {
       `${text.replace('if (opt->rr_needaddr) {', 'if (opt->rr_needaddr && opt->rr) {')}${HOOKS}`,
   },
   needs_livepatch: {
-    file: 'kernel/locking/semaphore.c',
+    file: 'kernel/locking/rwsem.c',
     edit: (text: string): string =>
-      text.replace('might_sleep();', 'might_sleep();\n\tif (!sem->wait_list.next)\n\t\treturn;'),
+      text.replace(
+        'down_read(struct rw_semaphore *sem)\n{\n\tmight_sleep();',
+        'down_read(struct rw_semaphore *sem)\n{\n\tmight_sleep();\n\tif (!sem->wait_list.next)\n\t\treturn;',
+      ),
   },
 } as const;
 
@@ -159,7 +162,7 @@ describe('the livepatch engine', () => {
     });
     expect(await guestKsplice(vm, 'apply --engine livepatch /root/needs_livepatch.ksplice')).toMatchObject({
       exitCode: 0,
-      json: { updates: [{ functions: ['down'] }] },
+      json: { updates: [{ functions: ['down_read'] }] },
     });
     expect(await guestKsplice(vm, 'undo needs_livepatch')).toMatchObject({ exitCode: 0 });
     expect(await look(vm)).toEqual(untouched);
@@ -174,7 +177,7 @@ describe('the livepatch engine', () => {
       json: {
         code: 'code_busy',
         details: {
-          conflicts: [expect.objectContaining({ task: 'stuck_in_options', functions: [FIXED_FUNCTION] })],
+          conflicts: [expect.objectContaining({ task: 'stuck_in_option', functions: [FIXED_FUNCTION] })],
         },
       },
     });
