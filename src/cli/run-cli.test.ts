@@ -210,7 +210,7 @@ describe('under --json', () => {
   it('gives the result as one object', async () => {
     const { status, stdout } = await ksplice(['view', '--json']);
     expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toEqual({ updates: [], elsewhere: [] });
+    expect(JSON.parse(stdout)).toEqual({ updates: [], elsewhere: [], core: null });
   });
 });
 
