@@ -12,7 +12,7 @@ import { buildProgram, bundleOptions } from '../bundle.ts';
 const ROOT = resolve(import.meta.dirname, '..', '..');
 /** The word in Node's executable that says whether a program lies in it. */
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
-const PARTS = ['program.js', 'program.cache', 'decoder.br'];
+const PARTS = ['program.js', 'program.cache', 'start.cache', 'decoder.br'];
 
 /** Builds it from this checkout and the Node that runs. */
 export async function buildExecutable(output: string): Promise<void> {

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import Module from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
+import { compiledPart } from './compiled-part.ts';
 
 /** Name of that directory, filled in when the program is built. */
 declare const PARTS: string;
@@ -28,7 +29,7 @@ const file = join(parts, 'program.js');
 
 function compiled(): Buffer | undefined {
   try {
-    return readFileSync(join(parts, 'program.cache'));
+    return readFileSync(join(parts, compiledPart(process.argv[2])));
   } catch {
     // Left out when it was copied: slower, and as good.
     return undefined;

@@ -5,6 +5,7 @@
 import Module from 'node:module';
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
+import { compiledPart } from './compiled-part.ts';
 
 type Wrapped = (
   exports: object,
@@ -25,7 +26,7 @@ Reflect.set(globalThis, Symbol.for('ksplice.part'), part);
 process.argv[1] = process.execPath;
 const script = new Script(Module.wrap(part('program.js').toString('latin1')), {
   filename: 'program.js',
-  cachedData: part('program.cache'),
+  cachedData: part(compiledPart(process.argv[2])),
 });
 const run: Wrapped = script.runInThisContext();
 run({}, require, module, process.execPath, '/');
