@@ -115,6 +115,7 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
     expect(await answer()).toBe('EPERM');
     expect((await guest('journalctl -b -u ksplice.service')).text).toContain(`${UPDATE_ID}: applied`);
     expect(await guest('ksplice boot status')).toMatchObject({ exitCode: 0 });
+    expect((await guest('systemctl is-active ksplice-good.timer')).text).toBe('active\n');
     // Before what is not part of the early boot.
     const { text } = await guest(
       'systemctl show -P ExecMainExitTimestampMonotonic ksplice.service; systemctl show -P ActiveEnterTimestampMonotonic sysinit.target',
