@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Kinds of tests, by what they need: nothing (unit), a compiler and binutils (object), QEMU and Debian's
- * kernels (vm), and more time than `npm test` has (long). The VM tests share two cores and one guest's memory: one file at a time.
+ * kernels (vm), more time than `npm test` has (long), and a
+ * kernel of our own that carries the core (integrated, npm run integrated). The VM tests share two cores and one guest's memory: one file at a time.
  */
 export default defineConfig({
   test: {
@@ -39,6 +40,15 @@ export default defineConfig({
           include: ['test/long/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 3_600_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: 'integrated',
+          include: ['test/integrated/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
           hookTimeout: 900_000,
         },
       },

@@ -101,7 +101,8 @@ interface Work extends Omit<SeriesOptions, 'signal'> {
 async function makePatches(given: Work): Promise<readonly string[]> {
   const { source, output, author, patches, version, work } = given;
   const [, name = '', address = ''] = /^(.*) <(.*)>$/.exec(author) ?? [];
-  const when = `${given.date} +0000`;
+  // Without the sign git takes a small number for something else.
+  const when = `@${given.date} +0000`;
   const env = {
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
@@ -149,16 +150,16 @@ async function makePatches(given: Work): Promise<readonly string[]> {
     '-o',
     path.resolve(output),
   );
-  return finishCover(output, version, when);
+  return await finishCover(output, version, given.date);
 }
 
 /** git's cover letter has two places to fill in, and the time of day. */
-async function finishCover(output: string, version: string, when: string): Promise<readonly string[]> {
+async function finishCover(output: string, version: string, seconds: number): Promise<readonly string[]> {
   const files = (await readdir(output)).sort();
   const [first = ''] = files;
   const cover = path.join(output, first);
   const text = await readFile(cover, 'utf8');
-  const date = new Date(Number(when.split(' ')[0]) * 1000).toUTCString().replace('GMT', '+0000');
+  const date = new Date(seconds * 1000).toUTCString().replace('GMT', '+0000');
   await writeFile(
     cover,
     text

@@ -44,9 +44,14 @@ async function patchOf(testCase: TestCase, program: string, folder: string): Pro
 
 /**
  * Makes the update of a case with the command line `program` (a bundle beside the core's sources), in `folder`.
- * Whether that succeeds is for the caller to judge.
+ * `kernel` are the flags that say which one it is for. Whether that succeeds is for the caller to judge.
  */
-export async function createCase(testCase: TestCase, program: string, folder: string): Promise<Created> {
+export async function createCase(
+  testCase: TestCase,
+  program: string,
+  folder: string,
+  kernel: readonly string[] = ['--kernel', TEST_RELEASE],
+): Promise<Created> {
   const file = join(folder, `${caseId(testCase)}.ksplice`);
   const patch = await patchOf(testCase, program, folder);
   const { exitCode, stdout, stderr } = await run(
@@ -56,8 +61,7 @@ export async function createCase(testCase: TestCase, program: string, folder: st
       'create',
       '--patch',
       patch,
-      '--kernel',
-      TEST_RELEASE,
+      ...kernel,
       '--id',
       caseId(testCase),
       '--description',

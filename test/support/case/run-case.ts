@@ -5,6 +5,7 @@
  * each case is its own.
  */
 import { expect } from 'vitest';
+import type { Operation } from '../../../src/live/core-sysfs.ts';
 import { type Vm, type VmBackground, type VmCommandResult } from '../vm/vm.ts';
 import { type Created, caseId } from './create-case.ts';
 import { unmet } from './expectations.ts';
@@ -80,12 +81,15 @@ class CaseRun {
   /** Updates of earlier cases whose modules stay. */
   readonly #residents: readonly string[];
 
-  constructor(vm: Vm, testCase: TestCase, residents: readonly string[]) {
+  readonly #operation: Operation;
+
+  constructor(vm: Vm, testCase: TestCase, residents: readonly string[], operation: Operation) {
     this.#vm = vm;
     this.#case = testCase;
     this.#id = caseId(testCase);
     this.#file = `/root/${this.#id}.ksplice`;
     this.#residents = residents;
+    this.#operation = operation;
   }
 
   async #run(command: string): Promise<VmCommandResult> {
@@ -128,7 +132,7 @@ class CaseRun {
       `cut -d' ' -f1 /proc/modules | grep '^ksplice'; for i in /sys/kernel/ksplice/*/; do [ -e "$i" ] && echo $i; done; true`,
     );
     const expected = [
-      ...(residents.length === 0 ? [] : ['ksplice']),
+      ...(residents.length === 0 || this.#operation === 'integrated' ? [] : ['ksplice']),
       ...residents.flatMap((id) => [`ksplice_${id}`, `/sys/kernel/ksplice/${id}/`]),
     ];
     const left = stdout.split('\n').filter((line) => line !== '');
@@ -165,6 +169,7 @@ class CaseRun {
     expectStatus('view', result, 0);
     const { stdout } = result;
     expect(onlyUpdate(stdout)).toMatchObject({ id: this.#id, stage });
+    expect(field(field(JSON.parse(stdout), 'core'), 'operation')).toBe(this.#operation);
   }
 
   async #undo(): Promise<void> {
@@ -224,9 +229,15 @@ class CaseRun {
 }
 
 /**
- * Runs a case whose update is in the guest. `residents` are the IDs that earlier cases left loaded.
+ * Runs a case whose update is in the guest. `residents` are the IDs that earlier cases left loaded; `operation` says whether
+ * the guest's kernel carries the core.
  * Throws what vitest's `expect` throws.
  */
-export async function runCase(vm: Vm, testCase: TestCase, residents: readonly string[]): Promise<void> {
-  await new CaseRun(vm, testCase, residents).run();
+export async function runCase(
+  vm: Vm,
+  testCase: TestCase,
+  residents: readonly string[],
+  operation: Operation = 'standalone',
+): Promise<void> {
+  await new CaseRun(vm, testCase, residents, operation).run();
 }
