@@ -5,7 +5,6 @@
  * each case is its own.
  */
 import { expect } from 'vitest';
-import type { Operation } from '../../../src/live/core-sysfs.ts';
 import { type Vm, type VmBackground, type VmCommandResult } from '../vm/vm.ts';
 import { type Created, caseId } from './create-case.ts';
 import { unmet } from './expectations.ts';
@@ -13,6 +12,9 @@ import { judgeLog } from './kernel-log.ts';
 import type { Expectation, Obstacle, Refusal, TestCase } from './test-case.ts';
 
 const REPORT = '/run/report.json';
+
+/** Whose core the guest's kernel has, as view says it. */
+export type Operation = 'integrated' | 'standalone';
 
 function field(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null) return undefined;
