@@ -28,7 +28,13 @@
 #include <linux/stop_machine.h>
 #include <linux/timekeeping.h>
 #include <asm/sync_core.h>
+
+/* Moved by 5f60d5f6bbc1 ("move asm/unaligned.h to linux/unaligned.h"). */
+#if __has_include(<linux/unaligned.h>)
+#include <linux/unaligned.h>
+#else
 #include <asm/unaligned.h>
+#endif
 
 #include "core.h"
 
