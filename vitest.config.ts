@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 /**
  * Kinds of tests, by what they need: nothing (unit), a compiler and binutils (object), QEMU and Debian's
  * kernels (vm), more time than `npm test` has (long), and a
- * kernel of our own that carries the core (integrated, npm run integrated). The VM tests share two cores and one guest's memory: one file at a time.
+ * kernel of our own that carries the core (integrated, npm run integrated). A guest under emulation is
+ * busy with one core most of the time, so two files of VM tests run beside each other.
  */
 export default defineConfig({
   test: {
@@ -29,7 +30,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 900_000,
         },
