@@ -29,13 +29,6 @@
 #include <linux/timekeeping.h>
 #include <asm/sync_core.h>
 
-/* Moved by 5f60d5f6bbc1 ("move asm/unaligned.h to linux/unaligned.h"). */
-#if __has_include(<linux/unaligned.h>)
-#include <linux/unaligned.h>
-#else
-#include <asm/unaligned.h>
-#endif
-
 #include "core.h"
 
 #define KSPLICE_INT3	0xcc
@@ -70,6 +63,15 @@ struct ksplice_stop {
 	u64			start_ns;
 };
 
+/* The kernel's get_unaligned() has moved to another header: 5f60d5f6bbc1. */
+static __always_inline u64 ksplice_eight_bytes(const u8 *at)
+{
+	u64 bytes;
+
+	__builtin_memcpy(&bytes, at, sizeof(bytes));
+	return bytes;
+}
+
 /* Where @range is not as run-pre matching saw it; its size if it is, but for the
  * places that the kernel may rewrite at any time.  Eight bytes at a time: bodies
  * are long, and all CPUs wait.
@@ -80,10 +82,10 @@ static __always_inline u32 ksplice_first_difference(const struct ksplice_range *
 	u32 k = 0;
 
 	for (; k + sizeof(u64) <= range->size; k += sizeof(u64)) {
-		u64 differs = get_unaligned((const u64 *)(found + k)) ^
-			      get_unaligned((const u64 *)(range->body + k));
+		u64 differs = ksplice_eight_bytes(found + k) ^
+			      ksplice_eight_bytes(range->body + k);
 
-		if (differs & get_unaligned((const u64 *)(range->mask + k)))
+		if (differs & ksplice_eight_bytes(range->mask + k))
 			break;
 	}
 	for (; k < range->size; k++) {
