@@ -11,7 +11,7 @@ PACKAGES='
 	bc binutils bison flex gcc gcc-12 libc6-dev libelf-dev libssl-dev make pahole patch perl zlib1g-dev
 	bzip2 ca-certificates cpio diffutils dpkg kmod lz4 lzop tar util-linux xz-utils zstd
 	busybox-static qemu-system-x86
-	lintian mmdebstrap
+	git lintian mmdebstrap
 	sparse stress-ng tcc
 	groff-base man-db mandoc
 	chromium fonts-dejavu-core

@@ -164,7 +164,7 @@ async function runStep(tree: Dirs, targets: readonly string[], options: PrepareO
       jobs: options.jobs,
       logFile: tree.logFile,
       onLine: (line) => {
-        options.onProgress?.(line, 'detail');
+        if (!/^make(?:\[\d+\])?: /.test(line)) options.onProgress?.(line, 'detail');
       },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

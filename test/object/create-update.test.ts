@@ -14,6 +14,7 @@ import { checkFreeSpace } from '../../src/cli/create-machine.ts';
 import { type CreateOptions, createUpdate } from '../../src/cli/create-pipeline.ts';
 import { prebuildKernel } from '../../src/cli/create-prepare.ts';
 import { runCli } from '../../src/cli/run-cli.ts';
+import type { OnProgress } from '../../src/process/on-progress.ts';
 import { run } from '../../src/process/run.ts';
 import { readUpdate } from '../../src/update/read-update.ts';
 import { sha256 } from '../../src/update/sha256.ts';
@@ -230,9 +231,12 @@ describe('a make that outlives its run', () => {
 describe('a kernel that is prepared ahead', () => {
   it('needs neither configuring nor compiling of the core any more, and its use is noted', async () => {
     const steps: string[] = [];
-    const onProgress = (step: string): void => void steps.push(step);
+    const onProgress: OnProgress = (step, kind = 'step') => {
+      if (kind === 'step') steps.push(step);
+    };
     await prebuildKernel(optionsFor(fixture, { onProgress }));
     expect(steps).toEqual([
+      'looking for the kernel, and for what compiles it',
       'configuring',
       'preparing linux 6.1.99 (headers and tools, once for this kernel)',
       'compiling the core for this kernel',
