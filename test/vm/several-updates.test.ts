@@ -11,13 +11,15 @@ import { debianSources } from '../../src/debian/debian-sources.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
 import { hooksCalled, REFUSE_AT, type Side, togetherPatch } from '../support/live/together.ts';
-import { FIXED_FUNCTION, FIXED_SOURCE, UPDATE_ID } from '../support/live/update-file.ts';
+import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const SECOND = 'second';
 const SECOND_UPDATE = `/root/${SECOND}.ksplice`;
+/** The fix once more, by another name. */
+const TWIN_UPDATE = '/root/twin.ksplice';
 /** Version of the package that the test kernel comes from. */
 const TEST_VERSION = '6.1.170-3';
 const OTHER_FUNCTION = 'ip_options_undo';
@@ -51,6 +53,10 @@ describe('several updates', () => {
     const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', SECOND, '-o', file];
     const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
     expect(exitCode, stderr).toBe(0);
+    const [fix, twin] = [join(folder, 'fix.patch'), join(folder, 'twin.ksplice')];
+    await writeFile(fix, await fixPatch());
+    const copy = ['create', '--patch', fix, '--kernel', TEST_RELEASE, '--id', 'twin', '-o', twin];
+    expect((await hostKsplice(await hostBundle(), copy, folder)).exitCode).toBe(0);
     const stack: { readonly path: string; readonly from: string }[] = [];
     for (const id of STACK) {
       const from = join(folder, `stacked-${id}.ksplice`);
@@ -72,7 +78,12 @@ describe('several updates', () => {
     const killAt = new URL('../support/live/kill-at.cjs', import.meta.url).pathname;
     stack.push({ path: KILL_AT, from: killAt });
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
-    vm = await bootLiveGuest([{ path: SECOND_UPDATE, from: file }, ...stack, probe]);
+    vm = await bootLiveGuest([
+      { path: SECOND_UPDATE, from: file },
+      { path: TWIN_UPDATE, from: twin },
+      ...stack,
+      probe,
+    ]);
   });
 
   afterAll(async () => {
@@ -109,13 +120,17 @@ describe('several updates', () => {
 
   it('of the same function: the second is refused, and the first is named', async () => {
     expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
-    const again = await guestKsplice(vm, `check ${UPDATE}`);
-    expect(again).toMatchObject({
-      exitCode: 5,
-      json: {
-        code: 'module_busy',
-        message: expect.stringContaining(`${UPDATE_ID} has changed ${FIXED_FUNCTION}`),
-      },
+    const message = expect.stringContaining(`${UPDATE_ID} has changed ${FIXED_FUNCTION}`);
+    for (const command of ['check', 'apply']) {
+      expect(await guestKsplice(vm, `${command} ${TWIN_UPDATE}`)).toMatchObject({
+        exitCode: 5,
+        json: { code: 'module_busy', message },
+      });
+    }
+    expect(await applied()).toEqual([UPDATE_ID]);
+    expect(await guestKsplice(vm, `check ${UPDATE}`)).toMatchObject({
+      exitCode: 0,
+      json: { alreadyApplied: true },
     });
     expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
   });
