@@ -54,7 +54,7 @@ const ONLY_FROM: Partial<Record<Room, readonly string[]>> = {
   match: ON_THE_MACHINE,
   link: [...ON_THE_MACHINE, 'match'],
   live: [...ON_THE_MACHINE, 'match', 'link'],
-  debian: ['diagnostics', 'process', 'update'],
+  debian: ['diagnostics', 'process'],
   series: ['diagnostics', 'process'],
 };
 
