@@ -2,11 +2,12 @@ import { buildCommand, type Command } from '@stricli/core';
 import { ENGINES, type Engine } from '../live/engine.ts';
 import {
   type CliContext,
+  debugFlag,
   describeCommand,
   jsonFlag,
   lazily,
   quietFlag,
-  text,
+  updateFiles,
   verboseFlag,
   waitFlag,
 } from './command.ts';
@@ -38,22 +39,13 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
           'What switches the kernel: jumps written while all CPUs are stopped, or its own livepatch [jump]',
       },
       wait: waitFlag,
-      debug: {
-        kind: 'boolean',
-        optional: true,
-        withNegated: false,
-        brief: 'Show each attempt, and the stacks of the tasks that were in the way',
-      },
+      debug: debugFlag,
       json: jsonFlag,
       quiet: quietFlag,
       verbose: verboseFlag,
     },
     aliases: { q: 'quiet', v: 'verbose' },
-    positional: {
-      kind: 'array',
-      minimum: 1,
-      parameter: { parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' },
-    },
+    positional: updateFiles,
   },
   docs: {
     brief: 'Switch the running kernel over to updates',

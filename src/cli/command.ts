@@ -90,6 +90,17 @@ export const updateFile = {
   parameters: [{ parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' }],
 } as const;
 
+/** The arguments of a command that takes update files. */
+export const updateFiles = { kind: 'array', minimum: 1, parameter: updateFile.parameters[0] } as const;
+
+/** Of a command that switches the kernel. */
+export const debugFlag = {
+  kind: 'boolean',
+  optional: true,
+  withNegated: false,
+  brief: 'Show each attempt, and the stacks of the tasks that were in the way',
+} as const;
+
 const EXIT_STATUS: Readonly<Record<number, string>> = {
   0: 'done',
   2: 'refused: understood, and not safe',

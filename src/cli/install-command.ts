@@ -6,6 +6,7 @@ import {
   lazily,
   quietFlag,
   text,
+  updateFiles,
   verboseFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
@@ -15,11 +16,7 @@ export const installCommand: Command<CliContext> = buildCommand<CommonFlags, str
   parameters: {
     flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
     aliases: { q: 'quiet', v: 'verbose' },
-    positional: {
-      kind: 'array',
-      minimum: 1,
-      parameter: { parse: text, placeholder: 'FILE', brief: 'Update file, as ksplice create wrote it' },
-    },
+    positional: updateFiles,
   },
   docs: {
     brief: 'Have updates applied whenever their kernel boots',

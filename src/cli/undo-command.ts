@@ -1,6 +1,7 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  debugFlag,
   describeCommand,
   jsonFlag,
   lazily,
@@ -21,12 +22,7 @@ export const undoCommand: Command<CliContext> = buildCommand<UndoFlags, string[]
   parameters: {
     flags: {
       wait: waitFlag,
-      debug: {
-        kind: 'boolean',
-        optional: true,
-        withNegated: false,
-        brief: 'Show each attempt, and the stacks of the tasks that were in the way',
-      },
+      debug: debugFlag,
       json: jsonFlag,
       quiet: quietFlag,
       verbose: verboseFlag,
