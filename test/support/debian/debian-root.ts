@@ -11,7 +11,6 @@ import { run } from '../../../src/process/run.ts';
 import { compileGuest } from '../vm/guest-program.ts';
 
 const SUITE = 'bookworm';
-const MIRROR = 'http://deb.debian.org/debian';
 const PACKAGES = ['systemd-sysv', 'kmod', 'init-system-helpers', 'libstdc++6'];
 /** What nobody in a guest reads. */
 const LEFT_OUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
@@ -65,7 +64,6 @@ export async function rootArchive(cacheDir: string): Promise<string> {
     ...LEFT_OUT.map((path) => `--dpkgopt=path-exclude=${path}`),
     SUITE,
     unfinished,
-    MIRROR,
   ]);
   await rename(unfinished, archive);
   return archive;
