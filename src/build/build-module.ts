@@ -288,6 +288,7 @@ async function runHere(
 ): Promise<RunResult> {
   return await run(inCleanEnvironment(argv), {
     cwd: workDir,
+    env: { TMPDIR: workDir },
     logFile: tree.logFile,
     ...more,
     ...(signal === undefined ? {} : { signal }),

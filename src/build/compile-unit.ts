@@ -63,6 +63,8 @@ export async function compileUnit(
   for (const command of commands) {
     const result = await run(inCleanEnvironment(command), {
       cwd: tree.buildDir,
+      // What the compiler hands the assembler goes with the rest of the work, however both end.
+      env: { TMPDIR: path.dirname(output) },
       okExitCodes: Array.from({ length: 256 }, (_, status) => status),
       ...(signal === undefined ? {} : { signal }),
     });

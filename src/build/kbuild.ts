@@ -11,8 +11,11 @@
  *
  * When we are killed, make goes on without us, while our lock on the tree is gone. So make holds a lock of its own,
  * which its children inherit: the next one waits until the last compiler of the one before has ended.
+ *
+ * gcc hands the assembler a file in TMPDIR. When both are ended by one signal, gcc may remove it before cc1, not yet
+ * signalled, makes it: so each make has a TMPDIR of its own, which is removed when all its children are gone.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type RunOptions, type RunResult, run } from '../process/run.ts';
 
@@ -58,31 +61,37 @@ function packageOf(distribution: Distribution | undefined): readonly string[] {
 }
 
 /** Runs make for `targets` in the build directory. Throws CommandError as `run` does. */
-export function runKbuild(
+export async function runKbuild(
   dirs: KbuildDirs,
   targets: readonly string[],
   options: RunOptions & { readonly jobs: number },
 ): Promise<RunResult> {
   const { jobs, ...rest } = options;
-  mkdirSync(path.join(dirs.buildDir, '.ksplice'), { recursive: true });
-  return run(
-    inCleanEnvironment([
-      'flock',
-      path.join(dirs.buildDir, '.ksplice', 'make.lock'),
-      'make',
-      '-C',
-      dirs.source,
-      `-j${jobs}`,
-      `O=${dirs.buildDir}`,
-      `KERNELRELEASE=${dirs.release}`,
-      `CC=${dirs.cc}`,
-      `HOSTCC=${dirs.cc}`,
-      'KBUILD_BUILD_TIMESTAMP=@0',
-      'KBUILD_BUILD_USER=ksplice',
-      'KBUILD_BUILD_HOST=ksplice',
-      ...packageOf(dirs.distribution),
-      ...targets,
-    ]),
-    rest,
-  );
+  const own = path.join(dirs.buildDir, '.ksplice');
+  await mkdir(own, { recursive: true });
+  const temporary = await mkdtemp(path.join(own, 'make-'));
+  try {
+    return await run(
+      inCleanEnvironment([
+        'flock',
+        path.join(own, 'make.lock'),
+        'make',
+        '-C',
+        dirs.source,
+        `-j${jobs}`,
+        `O=${dirs.buildDir}`,
+        `KERNELRELEASE=${dirs.release}`,
+        `CC=${dirs.cc}`,
+        `HOSTCC=${dirs.cc}`,
+        'KBUILD_BUILD_TIMESTAMP=@0',
+        'KBUILD_BUILD_USER=ksplice',
+        'KBUILD_BUILD_HOST=ksplice',
+        ...packageOf(dirs.distribution),
+        ...targets,
+      ]),
+      { ...rest, env: { ...rest.env, TMPDIR: temporary } },
+    );
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
 }
