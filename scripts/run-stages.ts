@@ -8,6 +8,8 @@ export interface StageResult {
   /** Tests in it, without the stage itself. */
   readonly passed: number;
   readonly failed: number;
+  /** What is wrong, a text each. */
+  readonly problems: readonly string[];
   readonly milliseconds: number;
 }
 
@@ -17,7 +19,10 @@ export interface StageMemory {
   readonly keep: (result: StageResult) => void;
 }
 
-/** Runs the stages in order, prints each with its time, and a summary whose last line is `N passed, N failed`. */
+/**
+ * Runs the stages in order, prints each with its time, and a summary: what is wrong, by stage, a line for each stage,
+ * and `N passed, N failed` as the last one. Who sees only the end of a long log can read there what failed.
+ */
 export async function runStages(
   stages: readonly Stage[],
   root: string,
@@ -47,15 +52,16 @@ async function runStage(stage: Stage, root: string): Promise<StageResult> {
     failed: 0,
     problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
   }));
-  for (const problem of problems) {
-    print(problem);
-  }
   const { name, title } = stage;
   const ok = failed === 0 && problems.length === 0;
-  return { name, title, ok, passed, failed, milliseconds: performance.now() - start };
+  return { name, title, ok, passed, failed, problems, milliseconds: performance.now() - start };
 }
 
 function printSummary(results: readonly StageResult[]): void {
+  for (const { title, problems } of results) {
+    if (problems.length > 0) print(`\n== ${title}: what is wrong`);
+    for (const problem of problems) print(problem);
+  }
   print('');
   for (const { title, ok, passed, failed, milliseconds } of results) {
     const tests = passed + failed === 0 ? '' : `  ${passed} of ${passed + failed} tests`;

@@ -23,6 +23,7 @@ const resultSchema = v.object({
   ok: v.boolean(),
   passed: v.number(),
   failed: v.number(),
+  problems: v.array(v.string()),
   milliseconds: v.number(),
 });
 

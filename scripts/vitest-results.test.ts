@@ -4,7 +4,12 @@ import { casesNotRun, countTests, type VitestReport } from './vitest-results.ts'
 const file = (name: string, ...tests: readonly (readonly [string, string])[]) => ({
   name: `/root/${name}`,
   status: tests.some(([, status]) => status === 'failed') ? 'failed' : 'passed',
-  assertionResults: tests.map(([title, status]) => ({ ancestorTitles: ['outer'], title, status })),
+  assertionResults: tests.map(([title, status]) => ({
+    ancestorTitles: ['outer'],
+    title,
+    status,
+    failureMessages: status === 'failed' ? ['Error: 1 is not 2\n    at somewhere'] : [],
+  })),
 });
 
 const report = (...testResults: VitestReport['testResults']): VitestReport => ({
@@ -13,18 +18,22 @@ const report = (...testResults: VitestReport['testResults']): VitestReport => ({
 });
 
 describe('countTests', () => {
-  it('counts what passed and what failed', () => {
+  it('counts what passed and what failed, and says with what', () => {
     const counts = countTests(
       report(file('a', ['x', 'passed'], ['y', 'failed']), file('b', ['z', 'passed'])),
       '/root',
     );
-    expect(counts).toEqual({ passed: 2, failed: 1, problems: [] });
+    expect(counts).toEqual({
+      passed: 2,
+      failed: 1,
+      problems: ['a: "outer > y": Error: 1 is not 2\n        at somewhere'],
+    });
   });
 
   it('counts what was skipped as failed, and says so', () => {
     const counts = countTests(report(file('a', ['x', 'passed'], ['y', 'skipped'], ['z', 'todo'])), '/root');
     expect(counts).toMatchObject({ passed: 1, failed: 2 });
-    expect(counts.problems.join('\n')).toMatch(/a: "y" is skipped.*\n.*"z" is todo/);
+    expect(counts.problems.join('\n')).toMatch(/a: "outer > y": is skipped.*\n.*"outer > z": is todo/);
   });
 
   it('counts a file that could not be loaded, or has no test, as one failure', () => {

@@ -16,7 +16,12 @@ const reportSchema = v.object({
       name: v.string(),
       status: v.string(),
       assertionResults: v.array(
-        v.object({ ancestorTitles: v.array(v.string()), title: v.string(), status: v.string() }),
+        v.object({
+          ancestorTitles: v.array(v.string()),
+          title: v.string(),
+          status: v.string(),
+          failureMessages: v.optional(v.array(v.string()), []),
+        }),
       ),
     }),
   ),
@@ -27,7 +32,7 @@ export type VitestReport = v.InferOutput<typeof reportSchema>;
 export interface Counts {
   readonly passed: number;
   readonly failed: number;
-  /** What is wrong that vitest itself does not print. */
+  /** What is wrong, a text each: the tests that failed, and what vitest itself does not print. */
   readonly problems: readonly string[];
 }
 
@@ -40,10 +45,13 @@ export function countTests(report: VitestReport, root: string): Counts {
     const bad = file.assertionResults.filter(({ status }) => status !== 'passed');
     passed += file.assertionResults.length - bad.length;
     failed += bad.length;
-    for (const { title, status } of bad.filter((test) => test.status !== 'failed')) {
-      problems.push(
-        `${relative(file.name, root)}: "${title}" is ${status}: what does not run counts as failed`,
-      );
+    for (const { ancestorTitles, title, status, failureMessages } of bad) {
+      const what =
+        status === 'failed'
+          ? firstLines(failureMessages)
+          : `is ${status}: what does not run counts as failed`;
+      const test = [...ancestorTitles, title].join(' > ');
+      problems.push(`${relative(file.name, root)}: "${test}": ${what}`);
     }
     if (bad.length === 0 && (file.status !== 'passed' || file.assertionResults.length === 0)) {
       failed += 1;
@@ -54,6 +62,14 @@ export function countTests(report: VitestReport, root: string): Counts {
     problems.push('no test was run');
   }
   return { passed, failed, problems };
+}
+
+const MESSAGE_LINES = 4;
+
+/** The beginning of what a test failed with, on lines that stand below its name. */
+function firstLines(messages: readonly string[]): string {
+  const lines = messages.join('\n').split('\n');
+  return lines.slice(0, MESSAGE_LINES).join('\n    ');
 }
 
 /**
