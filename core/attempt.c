@@ -21,6 +21,7 @@
 #include <linux/ftrace.h>
 #include <linux/jump_label.h>
 #include <linux/memory.h>
+#include <linux/mm.h>
 #include <linux/perf_event.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -83,7 +84,7 @@ static int ksplice_collect_busy(struct ksplice_switch *sw)
 			for (j = 0; j < update->nr_functions; j++)
 				count += update->functions[j].nr_ranges;
 	}
-	sw->busy = kcalloc(count, sizeof(*sw->busy), GFP_KERNEL);
+	sw->busy = kvcalloc(count, sizeof(*sw->busy), GFP_KERNEL);
 	if (!sw->busy)
 		return -ENOMEM;
 	for (i = 0; i < sw->nr_updates; i++) {
@@ -165,7 +166,11 @@ struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_list *list,
 		sw->updates[i] = list->entries[i]->update;
 		functions += sw->updates[i]->nr_functions;
 	}
-	sw->sites = kcalloc(functions, sizeof(*sw->sites), GFP_KERNEL);
+	/* For 10,000 functions this is more than a kernel that has run for a year may have in
+	 * one piece.  It is read inside the stop and by the INT3 handler, in NMIs too: all
+	 * page tables share the entries above the vmalloc area from boot on, so it never faults.
+	 */
+	sw->sites = kvcalloc(functions, sizeof(*sw->sites), GFP_KERNEL);
 	sw->conflicts = kcalloc(KSPLICE_CONFLICTS_MAX, sizeof(*sw->conflicts), GFP_KERNEL);
 	sw->stoppers = kcalloc(nr_cpu_ids, sizeof(*sw->stoppers), GFP_KERNEL);
 	if (!sw->sites || !sw->conflicts || !sw->stoppers || ksplice_collect_busy(sw)) {
@@ -181,10 +186,10 @@ void ksplice_switch_free(struct ksplice_switch *sw)
 	if (!sw)
 		return;
 	kvfree(sw->stacks);
-	kfree(sw->busy);
+	kvfree(sw->busy);
 	kfree(sw->stoppers);
 	kfree(sw->conflicts);
-	kfree(sw->sites);
+	kvfree(sw->sites);
 	kfree(sw);
 }
 
