@@ -7,16 +7,7 @@
  * A reference into the middle of a function (`_THIS_IP_`, a fixup) means the very code it stands in: the copy.
  */
 import { RefusedError } from '../diagnostics/error.ts';
-import {
-  R_X86_64_32,
-  R_X86_64_32S,
-  R_X86_64_64,
-  R_X86_64_PC32,
-  R_X86_64_PC64,
-  R_X86_64_PLT32,
-  relocationName,
-  STB_WEAK,
-} from '../elf/constants.ts';
+import { isLoadableRelocation, relocationName, STB_WEAK } from '../elf/constants.ts';
 import type { Comparison } from './compare-items.ts';
 import { EscapeLog } from './escapes.ts';
 import { ImageDraft } from './image-draft.ts';
@@ -25,15 +16,6 @@ import type { KeptLayout } from './layout-kept.ts';
 import type { RelocationPlace, ReplacementReference } from './replacement.ts';
 import { type Piece, resolveTarget, targetText } from './target.ts';
 import type { Reference, UnitItem } from './unit.ts';
-
-const loadable: ReadonlySet<number> = new Set([
-  R_X86_64_64,
-  R_X86_64_32,
-  R_X86_64_32S,
-  R_X86_64_PC32,
-  R_X86_64_PLT32,
-  R_X86_64_PC64,
-]);
 
 /** Symbol and distance from it: what a relocation needs. */
 export interface Binding {
@@ -92,7 +74,7 @@ export class Binder {
 
   /** The module loader knows these types only, and a short jump cannot leave its section. */
   #checkType(from: UnitItem, reference: Reference): void {
-    if (loadable.has(reference.type)) return;
+    if (isLoadableRelocation(reference.type)) return;
     const { unit } = this.#comparison.post;
     const target = targetText(resolveTarget(unit, reference));
     throw new RefusedError(

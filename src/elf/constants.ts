@@ -188,6 +188,20 @@ export function isKnownRelocation(type: number): boolean {
   return relocations.has(type);
 }
 
+const loadable: ReadonlySet<number> = new Set([
+  R_X86_64_64,
+  R_X86_64_PC64,
+  R_X86_64_32,
+  R_X86_64_32S,
+  R_X86_64_PC32,
+  R_X86_64_PLT32,
+]);
+
+/** Whether the kernel's module loader knows the type (apply_relocate_add(), arch/x86/kernel/module.c). */
+export function isLoadableRelocation(type: number): boolean {
+  return loadable.has(type);
+}
+
 /** `R_X86_64_PC32`; an unknown type gives `R_X86_64_(99)`. */
 export function relocationName(type: number): string {
   return `R_X86_64_${relocations.get(type)?.[0] ?? `(${type})`}`;

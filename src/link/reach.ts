@@ -8,12 +8,12 @@
 import { InternalError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
 import {
+  isLoadableRelocation,
   R_X86_64_32,
   R_X86_64_32S,
   R_X86_64_64,
-  R_X86_64_PC32,
   R_X86_64_PC64,
-  R_X86_64_PLT32,
+  relocationFieldSize,
   relocationName,
 } from '../elf/constants.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
@@ -41,20 +41,10 @@ function fitsSigned32(value: bigint): boolean {
   return BigInt.asIntN(32, value) === BigInt.asIntN(64, value);
 }
 
-/** Types that the loader's apply_relocate_add() knows; bytes of their field. */
+/** Bytes of the field; RefusedError for a type that the module loader does not know. */
 export function fieldBytes(type: number): number {
-  switch (type) {
-    case R_X86_64_64:
-    case R_X86_64_PC64:
-      return 8;
-    case R_X86_64_32:
-    case R_X86_64_32S:
-    case R_X86_64_PC32:
-    case R_X86_64_PLT32:
-      return 4;
-    default:
-      throw new RefusedError('refused', `${relocationName(type)}: the module loader does not know it`);
-  }
+  if (isLoadableRelocation(type)) return relocationFieldSize(type);
+  throw new RefusedError('refused', `${relocationName(type)}: the module loader does not know it`);
 }
 
 /** Throws InternalError naming the field if S + A, or S + A - P for some possible P, does not fit. */

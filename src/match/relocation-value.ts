@@ -9,12 +9,13 @@
  */
 import { FormatError } from '../diagnostics/error.ts';
 import {
+  isLoadableRelocation,
   R_X86_64_32,
-  R_X86_64_32S,
   R_X86_64_64,
   R_X86_64_PC32,
   R_X86_64_PC64,
   R_X86_64_PLT32,
+  relocationFieldSize,
   relocationName,
 } from '../elf/constants.ts';
 import type { Relocation } from '../elf/model.ts';
@@ -22,22 +23,12 @@ import { type Address, toAddress } from '../kernel/address.ts';
 import { int32At } from './int32-at.ts';
 
 /** Bytes of the field; FormatError for a type that kernel objects do not have. */
-export function fieldSize(relocation: Relocation, path: string): 4 | 8 {
-  switch (relocation.type) {
-    case R_X86_64_64:
-    case R_X86_64_PC64:
-      return 8;
-    case R_X86_64_32:
-    case R_X86_64_32S:
-    case R_X86_64_PC32:
-    case R_X86_64_PLT32:
-      return 4;
-    default:
-      throw new FormatError(
-        'malformed_object',
-        `${path}: relocation ${relocationName(relocation.type)} is not used by kernel objects`,
-      );
-  }
+export function fieldSize(relocation: Relocation, path: string): number {
+  if (isLoadableRelocation(relocation.type)) return relocationFieldSize(relocation.type);
+  throw new FormatError(
+    'malformed_object',
+    `${path}: relocation ${relocationName(relocation.type)} is not used by kernel objects`,
+  );
 }
 
 export function isPcRelative(relocation: Relocation): boolean {
