@@ -198,6 +198,9 @@ function mergeUnits(
   return [...bySource.values()].sort((a, b) => (a.command.object < b.command.object ? -1 : 1));
 }
 
+const REFUSED_HINT =
+  'leave out of the patch what the fix is complete without; what is refused here needs a reboot';
+
 /** One refusal is thrown for all: the author should see the whole list at once. */
 function throwRefusals(refusals: readonly Refusal[]): void {
   const unique = [...new Map(refusals.map((one) => [one.message, one])).values()];
@@ -209,7 +212,7 @@ function throwRefusals(refusals: readonly Refusal[]): void {
       ? first.message
       : `${unique.length} refusals:\n${unique.map((one) => `  ${one.message}`).join('\n')}`,
     {
-      hint: 'leave out of the patch what the fix is complete without; what is refused here needs a reboot',
+      hint: [...new Set(unique.map(({ hint }) => hint ?? REFUSED_HINT))].join('; '),
       details: { refusals: unique },
     },
   );

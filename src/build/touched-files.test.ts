@@ -137,6 +137,27 @@ describe('files of a patch', () => {
     ]);
   });
 
+  it.each([
+    ['kernel/ksplice/stop.c', 'changed'],
+    ['kernel/ksplice/core.h', 'changed'],
+    ['kernel/ksplice/Makefile', 'changed'],
+    ['kernel/ksplice/more.c', 'new'],
+    ['kernel/ksplice/more.c', 'renamed'],
+  ] as const)('refuses the core of a kernel that carries it: %s (%s)', (path, kind) => {
+    expect(classified([path, kind], ['kernel/ksplice/Kconfig'], ['kernel/kprobes.c'])).toMatchObject({
+      sources: ['kernel/kprobes.c'],
+      included: [],
+      makefiles: [],
+      refusals: [
+        {
+          file: path,
+          message: `${path} is part of the core, which switches updates and cannot switch itself`,
+          hint: expect.stringContaining('modprobe ksplice'),
+        },
+      ],
+    });
+  });
+
   it('leaves changed build rules to who knows what they change', () => {
     const { makefiles, refusals } = classified(['fs/Makefile'], ['certs/Kbuild']);
     expect({ makefiles, refusals }).toEqual({ makefiles: ['fs/Makefile', 'certs/Kbuild'], refusals: [] });

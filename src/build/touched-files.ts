@@ -7,6 +7,7 @@
  * over: an update that leaves half of a fix out is worse than none. What never reaches the kernel's code is passed over, with
  * a note.
  */
+import { CORE_HINT, CORE_WHY, coreOfTree } from './core-of-tree.ts';
 import type { Patch, PatchFile } from './patch/model.ts';
 
 export interface TouchedFiles {
@@ -28,6 +29,8 @@ export interface Refusal {
   readonly file: string;
   /** A sentence that begins with the file's name. */
   readonly message: string;
+  /** What to do about it, where that is not the same for every refusal. */
+  readonly hint?: string;
 }
 
 /** Directories whose contents are not part of a kernel image or module. */
@@ -106,7 +109,11 @@ export function classifyFiles(patches: readonly Patch[]): TouchedFiles {
       if (file.kind === 'new') added.add(file.path);
       if (file.kind === 'deleted') removed.add(file.path);
     } else if (verdict.kind === 'ignored') notes.add(`${file.path}: ignored: ${verdict.reason}`);
-    else refusals.push({ file: file.path, message: `${file.path} ${verdict.reason}` });
+    else {
+      const { reason, hint } = verdict;
+      const message = `${file.path} ${reason}`;
+      refusals.push({ file: file.path, message, ...(hint === undefined ? {} : { hint }) });
+    }
   }
   const both = [...added].filter((name) => removed.has(name));
   refusals.push(...both.map((file) => ({ file, message: `${file} appears and is deleted: not supported` })));
@@ -119,7 +126,7 @@ type Verdict =
   | { readonly kind: 'included' }
   | { readonly kind: 'makefile' }
   | { readonly kind: 'ignored'; readonly reason: string }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'refused'; readonly reason: string; readonly hint?: string };
 
 function ignored(reason: string): Verdict {
   return { kind: 'ignored', reason };
@@ -134,6 +141,7 @@ function classify(file: PatchFile): Verdict {
   if (outside.test(path) || noCode.test(path)) return ignored('no kernel code');
   if (otherArchitecture.test(path)) return ignored('code of another architecture');
   if (kind === 'mode') return ignored('its permissions change, not its contents');
+  if (coreOfTree.test(path)) return { kind: 'refused', reason: CORE_WHY, hint: CORE_HINT };
   if (kind === 'renamed') return refused(`is renamed from ${file.oldPath ?? 'another name'}: not supported`);
   if (kind === 'copied') return refused(`is copied from ${file.oldPath ?? 'another file'}: not supported`);
   if (kind === 'binary') return refused('is changed as a binary file: not supported');

@@ -9,6 +9,7 @@
  *
  * Told by section where the kernel marks the code itself; by unit or name where only its callers make it special.
  */
+import { CORE_HINT, CORE_WHY, coreOfTree } from '../build/core-of-tree.ts';
 import { kprobeBlacklist } from '../kernel/tables/kprobe-blacklist.ts';
 import { alwaysBusy } from './always-busy.ts';
 import { sourceName } from './base-name.ts';
@@ -51,6 +52,8 @@ interface RestrictedUnits {
   /** Undefined: all functions of the unit. */
   readonly names?: readonly string[];
   readonly why: string;
+  /** Where it is not that of all such code. */
+  readonly hint?: string;
 }
 
 /**
@@ -118,14 +121,20 @@ const units: readonly RestrictedUnits[] = [
     ],
     why: 'it runs on every CPU while an update is switched on',
   },
+  {
+    // A patch of a header gets here; one of these files is refused by its path.
+    path: coreOfTree,
+    why: `it ${CORE_WHY}`,
+    hint: CORE_HINT,
+  },
 ];
 
-function byPlace(path: string, item: UnitItem): string | undefined {
+function byPlace(path: string, item: UnitItem): RestrictedUnits | undefined {
   const names = [item.name, ...item.aliases].map(sourceName);
   return units.find(
     (each) =>
       each.path.test(path) && (each.names === undefined || each.names.some((one) => names.includes(one))),
-  )?.why;
+  );
 }
 
 function bySection(name: string): string {
@@ -135,8 +144,8 @@ function bySection(name: string): string {
     : `${found[1]} (section ${name}) ${found[2]}`;
 }
 
-function restricted(why: string): Restriction {
-  return { code: 'restricted_code_changed', why, hint: OTHER_PLACE };
+function restricted(why: string, hint = OTHER_PLACE): Restriction {
+  return { code: 'restricted_code_changed', why, hint };
 }
 
 /**
@@ -149,8 +158,8 @@ export function restrictionOf(side: UnitSide, item: UnitItem): Restriction | und
   if ((side.entries.get(item) ?? []).some(({ table }) => table === kprobeBlacklist)) {
     return restricted(`it is marked NOKPROBE_SYMBOL, and ${NO_BREAKPOINT}`);
   }
-  const why = byPlace(path, item);
-  if (why !== undefined) return restricted(why);
+  const place = byPlace(path, item);
+  if (place !== undefined) return restricted(place.why, place.hint);
   const who = alwaysBusy(path, item);
   if (who === undefined) return undefined;
   return {

@@ -33,6 +33,18 @@ describe('code that cannot be replaced', () => {
     });
   });
 
+  it('in the core of a kernel that carries it, where a header has changed it', () => {
+    const path = 'kernel/ksplice/stop.o';
+    const [found, ...others] = changeAt(path, returning('f', 1), returning('f', 2)).diagnostics;
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({
+      code: 'restricted_code_changed',
+      message: expect.stringContaining('f: changed function cannot be replaced: it is part of the core'),
+      location: { unit: path, symbol: 'f' },
+      hint: expect.stringContaining('modprobe ksplice'),
+    });
+  });
+
   it('in ordinary text, where no probe may be planted', () => {
     expect(changing(OBJECT, 'f', undefined, blacklisted('f'))).toEqual(['error restricted_code_changed']);
     expect(changing(OBJECT, 'f', undefined, `${returning('g', 3)}${blacklisted('g')}`)).toEqual([
