@@ -18,7 +18,7 @@ import type { Update } from '../update/update.ts';
 import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
 import { changeStagesLogged } from './change-stage.ts';
-import { checkTogether } from './check-together.ts';
+import { checkCoreTakesLists, checkTogether } from './check-together.ts';
 import { chooseSkipped, type SkippedTarget, withoutTargets } from './choose-targets.ts';
 import type { LiveContext } from './context.ts';
 import { ensureCore, releaseCore } from './core-module.ts';
@@ -333,6 +333,10 @@ export async function removeUpdate(id: string): Promise<void> {
   await releaseCore();
 }
 
+function idsToSwitch(list: readonly Application[]): readonly string[] {
+  return list.filter(({ isSwitched }) => isSwitched).map(({ id }) => id);
+}
+
 /** All of them in one stop. */
 function switchTogether(list: readonly Application[], context: LiveContext): void {
   for (const one of list) one.announceSwitch();
@@ -363,6 +367,7 @@ export async function applyUpdates(
       const one = new Application(prepared, kernel, contextOf(prepared.update.id));
       begun.push(one);
       await one.prepare(updates.slice(0, i));
+      checkCoreTakesLists(idsToSwitch(begun), 'apply');
     }
     const switched = begun.filter(({ isSwitched }) => isSwitched);
     switchTogether(switched, contextOf(switched.map(({ id }) => id).join(', ')));

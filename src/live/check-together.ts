@@ -2,12 +2,15 @@
  * What can be said of updates that are to be switched in one stop before anything is done for the first: matching sees each
  * of them beside the others as if these were not there.
  */
-import { BusyError, UsageError } from '../diagnostics/error.ts';
+import { BusyError, MissingError, UsageError } from '../diagnostics/error.ts';
 import type { Update } from '../update/update.ts';
+import { coreInterface } from './core-sysfs.ts';
 
 /** KSPLICE_LIST_MAX and KSPLICE_FUNCTIONS_MAX of core/core.h. */
 const UPDATES_MAX = 64;
 const FUNCTIONS_MAX = 10_000;
+/** From this interface on (core/ksplice.h) the core takes `apply` and `reverse` with a list. */
+const LISTS_SINCE = 4;
 
 type Together = Pick<Update, 'id' | 'units'>;
 
@@ -45,4 +48,24 @@ export function checkTogether(updates: readonly Together[]): void {
       { hint: 'all updates of a command are switched in one stop: use several commands' },
     );
   }
+}
+
+/**
+ * Throws MissingError if the core that is loaded switches one update at a time only, as a kernel may carry it. `ids`: of those
+ * that are to change in one stop, in this order.
+ */
+export function checkCoreTakesLists(ids: readonly string[], verb: 'apply' | 'undo'): void {
+  if (ids.length < 2) return;
+  const found = coreInterface();
+  if (found >= LISTS_SINCE) return;
+  const inTurn =
+    verb === 'apply'
+      ? `apply them in turn, each by a command of its own: ${ids.join(', ')}`
+      : `undo them in turn: ${ids.map((id) => `ksplice undo ${id}`).join(' && ')}`;
+  throw new MissingError(
+    'core_incompatible',
+    `${ids.join(', ')}: cannot ${verb} them in one stop: the core has interface ${found}, ` +
+      `and takes one update at a time; interface ${LISTS_SINCE} is needed for more`,
+    { hint: inTurn, details: { ids, interface: found, needed: LISTS_SINCE } },
+  );
 }

@@ -8,6 +8,7 @@ import { UsageError } from '../diagnostics/error.ts';
 import { abortError, coldUpdateLoaded } from './abort-cause.ts';
 import { removeUpdate } from './apply.ts';
 import { changeStagesLogged } from './change-stage.ts';
+import { checkCoreTakesLists } from './check-together.ts';
 import type { LiveContext } from './context.ts';
 import { hasEntry, type SwitchTiming, stageOf, timingOf } from './core-sysfs.ts';
 import { type HiddenModules, hideModules } from './install-modules.ts';
@@ -90,6 +91,11 @@ export async function undoUpdates(
   contextOf: (id: string) => LiveContext,
 ): Promise<readonly UndoResult[]> {
   const list = ids.map((id, i) => examine(id, ids.slice(0, i)));
+  const applied = list.filter(({ isApplied }) => isApplied);
+  checkCoreTakesLists(
+    applied.map(({ id }) => id),
+    'undo',
+  );
   const hidden = new Map<string, HiddenModules>();
   try {
     for (const one of list) {
@@ -97,10 +103,7 @@ export async function undoUpdates(
         hidden.set(one.id, await hide(one, one.installed, contextOf(one.id)));
       }
     }
-    switchBack(
-      list.filter(({ isApplied }) => isApplied),
-      contextOf,
-    );
+    switchBack(applied, contextOf);
   } catch (error) {
     for (const each of [...hidden.values()].toReversed()) await each.restore();
     throw error;
