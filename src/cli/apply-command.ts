@@ -2,13 +2,12 @@ import { buildCommand, type Command } from '@stricli/core';
 import { ENGINES, type Engine } from '../live/engine.ts';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   debugFlag,
   describeCommand,
-  jsonFlag,
   lazily,
-  quietFlag,
   updateFiles,
-  verboseFlag,
   waitFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
@@ -40,11 +39,9 @@ export const applyCommand: Command<CliContext> = buildCommand<ApplyFlags, string
       },
       wait: waitFlag,
       debug: debugFlag,
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: updateFiles,
   },
   docs: {

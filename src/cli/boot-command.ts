@@ -1,5 +1,5 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, quietFlag, verboseFlag } from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 type Body = typeof import('./boot.ts');
@@ -17,8 +17,8 @@ function bootCommand(
   return buildCommand<CommonFlags, [], CliContext>({
     loader: lazily(async () => pick(await import('./boot.ts'))),
     parameters: {
-      flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-      aliases: { q: 'quiet', v: 'verbose' },
+      flags: { ...commonFlags },
+      aliases: commonAliases,
     },
     docs: {
       brief: docs.brief,

@@ -1,13 +1,5 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type CachePruneFlags = CommonFlags & {
@@ -27,8 +19,8 @@ function parseDays(input: string): number {
 const listCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./cache.ts')).listCache),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases: { q: 'quiet', v: 'verbose' },
+    flags: { ...commonFlags },
+    aliases: commonAliases,
   },
   docs: {
     brief: 'List what the cache holds',
@@ -65,11 +57,9 @@ const pruneCommand: Command<CliContext> = buildCommand<CachePruneFlags, [], CliC
         withNegated: false,
         brief: 'Only say what would be removed',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
   },
   docs: {
     brief: 'Remove from the cache what is not used',

@@ -1,11 +1,11 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   describeCommand,
-  jsonFlag,
   lazily,
   modulesFlag,
-  quietFlag,
   text,
   updateFile,
 } from './command.ts';
@@ -28,16 +28,13 @@ export const checkCommand: Command<CliContext> = buildCommand<CheckFlags, [strin
         brief: 'Check against the kernel in this file, instead of the running one',
       },
       modules: modulesFlag,
-      json: jsonFlag,
-      quiet: quietFlag,
+      ...commonFlags,
       verbose: {
-        kind: 'boolean',
+        ...commonFlags.verbose,
         brief: 'Say of every symbol where it is and how that is known, and print every command that is run',
-        optional: true,
-        withNegated: false,
       },
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: updateFile,
   },
   docs: {

@@ -48,27 +48,30 @@ export function lazily<Flags extends CommonFlags & BaseFlags, Args extends reado
 }
 
 /** Flags of every command, beside -h. */
-export const verboseFlag = {
-  kind: 'boolean',
-  brief: 'Print every command that is run, and where an error comes from',
-  optional: true,
-  withNegated: false,
+export const commonFlags = {
+  json: {
+    kind: 'boolean',
+    brief: 'Print the result, or the error, as one JSON object on standard output',
+    optional: true,
+    withNegated: false,
+  },
+  quiet: {
+    kind: 'boolean',
+    brief:
+      'Say nothing of what is being done and of what was done: warnings, errors, and what is asked for stay',
+    optional: true,
+    withNegated: false,
+  },
+  verbose: {
+    kind: 'boolean',
+    brief: 'Print every command that is run, and where an error comes from',
+    optional: true,
+    withNegated: false,
+  },
 } as const;
 
-export const quietFlag = {
-  kind: 'boolean',
-  brief:
-    'Say nothing of what is being done and of what was done: warnings, errors, and what is asked for stay',
-  optional: true,
-  withNegated: false,
-} as const;
-
-export const jsonFlag = {
-  kind: 'boolean',
-  brief: 'Print the result, or the error, as one JSON object on standard output',
-  optional: true,
-  withNegated: false,
-} as const;
+/** Their short names. */
+export const commonAliases = { q: 'quiet', v: 'verbose' } as const;
 
 /** For flags and arguments that are taken as they are. */
 export function text(input: string): string {

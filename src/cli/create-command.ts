@@ -1,14 +1,6 @@
 import { buildCommand, type Command } from '@stricli/core';
 import type { MatchMode } from '../match/match-unit.ts';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 import { signingFlags } from './signing-flags.ts';
 
@@ -178,11 +170,9 @@ export const createCommand: Command<CliContext> = buildCommand<CreateFlags, [], 
         placeholder: 'N',
         brief: 'Compilations at the same time [number of CPUs]',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
+    aliases: { o: 'output', ...commonAliases },
   },
   docs: {
     brief: 'Make an update from a source patch',

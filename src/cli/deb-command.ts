@@ -1,13 +1,12 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   describeCommand,
-  jsonFlag,
   lazily,
-  quietFlag,
   text,
   updateFile,
-  verboseFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
@@ -42,11 +41,9 @@ export const debCommand: Command<CliContext> = buildCommand<DebFlags, [string], 
         placeholder: 'TEXT',
         brief: 'Who answers for it, as NAME <MAIL> [unnamed <unnamed@ksplice.invalid>]',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
+    aliases: { o: 'output', ...commonAliases },
     positional: updateFile,
   },
   docs: {

@@ -1,13 +1,5 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type DebianDiffFlags = {
@@ -19,8 +11,8 @@ export type DebianDiffFlags = {
 const sourcesCommand: Command<CliContext> = buildCommand<CommonFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./debian-sources.ts')).sources),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases: { q: 'quiet', v: 'verbose' },
+    flags: { ...commonFlags },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [{ parse: text, placeholder: 'RELEASE', brief: 'Debian kernel, as in uname -r' }],
@@ -48,10 +40,10 @@ const diffCommand: Command<CliContext> = buildCommand<DebianDiffFlags, [string, 
         placeholder: 'PATH',
         brief: 'Only this file of the source tree, or the files of this folder; repeat it for more [all]',
       },
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      quiet: commonFlags.quiet,
+      verbose: commonFlags.verbose,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [

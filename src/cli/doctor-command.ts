@@ -1,5 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, quietFlag, verboseFlag } from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 const AIMS = ['apply', 'create'] as const;
@@ -18,11 +18,9 @@ export const doctorCommand: Command<CliContext> = buildCommand<DoctorFlags, [], 
         optional: true,
         brief: 'Look only at what this command needs [both]',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
   },
   docs: {
     brief: 'Say what this machine lacks for making and for applying updates',

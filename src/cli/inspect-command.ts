@@ -1,14 +1,13 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   describeCommand,
-  jsonFlag,
   lazily,
   modulesFlag,
-  quietFlag,
   text,
   updateFile,
-  verboseFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
@@ -44,11 +43,9 @@ export const inspectCommand: Command<CliContext> = buildCommand<InspectFlags, [s
         withNegated: false,
         brief: 'Check it against the running kernel, too, and show what is in its memory',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: updateFile,
   },
   docs: {

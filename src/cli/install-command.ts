@@ -1,21 +1,20 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   describeCommand,
-  jsonFlag,
   lazily,
-  quietFlag,
   text,
   updateFiles,
-  verboseFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export const installCommand: Command<CliContext> = buildCommand<CommonFlags, string[], CliContext>({
   loader: lazily(async () => (await import('./install.ts')).install),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases: { q: 'quiet', v: 'verbose' },
+    flags: { ...commonFlags },
+    aliases: commonAliases,
     positional: updateFiles,
   },
   docs: {
@@ -43,11 +42,9 @@ export const uninstallCommand: Command<CliContext> = buildCommand<UninstallFlags
         placeholder: 'RELEASE',
         brief: 'Installed for all builds of this kernel [the build that is running]',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: {
       kind: 'array',
       minimum: 1,

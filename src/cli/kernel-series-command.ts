@@ -1,13 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type KernelSeriesFlags = CommonFlags & {
@@ -46,11 +38,9 @@ export const kernelSeriesCommand: Command<CliContext> = buildCommand<KernelSerie
         placeholder: 'WHO',
         brief: "Who sends and signs them off, 'Name <address>' [a placeholder]",
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
+    aliases: { o: 'output', ...commonAliases },
   },
   docs: {
     brief: 'Write the patches that add the core to a kernel tree',

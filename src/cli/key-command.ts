@@ -1,13 +1,5 @@
 import { buildCommand, buildRouteMap, type Command, type RouteMap } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 import { passphraseFlag, signingFlags } from './signing-flags.ts';
 
@@ -24,13 +16,11 @@ export type KeyTrustFlags = CommonFlags & {
   readonly name?: string;
 };
 
-const aliases = { q: 'quiet', v: 'verbose' } as const;
-
 const generateCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-files.ts')).generateKey),
   parameters: {
-    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases,
+    flags: { 'passphrase-file': passphraseFlag, ...commonFlags },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [
@@ -55,8 +45,8 @@ const generateCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string]
 const publicCommand: Command<CliContext> = buildCommand<KeyFileFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-files.ts')).publicKey),
   parameters: {
-    flags: { 'passphrase-file': passphraseFlag, json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases,
+    flags: { 'passphrase-file': passphraseFlag, ...commonFlags },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [{ parse: text, placeholder: 'FILE', brief: 'Private key' }],
@@ -78,11 +68,9 @@ const signCommand: Command<CliContext> = buildCommand<KeySignFlags, string[], Cl
     flags: {
       key: { kind: 'parsed', parse: text, placeholder: 'KEYFILE', brief: 'Private key' },
       ...signingFlags,
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases,
+    aliases: commonAliases,
     positional: {
       kind: 'array',
       minimum: 1,
@@ -110,11 +98,9 @@ const trustCommand: Command<CliContext> = buildCommand<KeyTrustFlags, [string], 
         placeholder: 'NAME',
         brief: 'What the key is called here [the name of the file, without .pem]',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases,
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [{ parse: text, placeholder: 'FILE', brief: 'Public key, in PEM' }],
@@ -136,8 +122,8 @@ const trustCommand: Command<CliContext> = buildCommand<KeyTrustFlags, [string], 
 const revokeCommand: Command<CliContext> = buildCommand<CommonFlags, [string], CliContext>({
   loader: lazily(async () => (await import('./key-trust.ts')).revoke),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases,
+    flags: { ...commonFlags },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [
@@ -161,7 +147,7 @@ const revokeCommand: Command<CliContext> = buildCommand<CommonFlags, [string], C
 
 const listCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./key-trust.ts')).listKeys),
-  parameters: { flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag }, aliases },
+  parameters: { flags: { ...commonFlags }, aliases: commonAliases },
   docs: {
     brief: 'List the keys that this machine trusts, and its policy',
     fullDescription: describeCommand(

@@ -1,13 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type MetricsFlags = CommonFlags & {
@@ -25,11 +17,9 @@ export const metricsCommand: Command<CliContext> = buildCommand<MetricsFlags, []
         placeholder: 'FILE',
         brief: 'Write to this file, whole or not at all, instead of to standard output',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { o: 'output', q: 'quiet', v: 'verbose' },
+    aliases: { o: 'output', ...commonAliases },
   },
   docs: {
     brief: 'Print figures for monitoring',

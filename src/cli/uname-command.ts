@@ -1,12 +1,12 @@
 import { buildCommand, type Command } from '@stricli/core';
-import { type CliContext, describeCommand, jsonFlag, lazily, quietFlag, verboseFlag } from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export const unameCommand: Command<CliContext> = buildCommand<CommonFlags, [], CliContext>({
   loader: lazily(async () => (await import('./uname.ts')).uname),
   parameters: {
-    flags: { json: jsonFlag, quiet: quietFlag, verbose: verboseFlag },
-    aliases: { q: 'quiet', v: 'verbose' },
+    flags: { ...commonFlags },
+    aliases: commonAliases,
   },
   docs: {
     brief: 'Print the effective version of the running kernel',

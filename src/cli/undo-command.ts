@@ -1,13 +1,12 @@
 import { buildCommand, type Command } from '@stricli/core';
 import {
   type CliContext,
+  commonAliases,
+  commonFlags,
   debugFlag,
   describeCommand,
-  jsonFlag,
   lazily,
-  quietFlag,
   text,
-  verboseFlag,
   waitFlag,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
@@ -23,11 +22,9 @@ export const undoCommand: Command<CliContext> = buildCommand<UndoFlags, string[]
     flags: {
       wait: waitFlag,
       debug: debugFlag,
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: {
       kind: 'array',
       minimum: 1,

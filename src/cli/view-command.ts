@@ -1,13 +1,5 @@
 import { buildCommand, type Command } from '@stricli/core';
-import {
-  type CliContext,
-  describeCommand,
-  jsonFlag,
-  lazily,
-  quietFlag,
-  text,
-  verboseFlag,
-} from './command.ts';
+import { type CliContext, commonAliases, commonFlags, describeCommand, lazily, text } from './command.ts';
 import type { CommonFlags } from './session.ts';
 
 export type ViewFlags = CommonFlags & {
@@ -33,11 +25,9 @@ export const viewCommand: Command<CliContext> = buildCommand<ViewFlags, [string?
         brief:
           'Judge, in one line, as a plugin of a monitor does: 0 as it should be, 1 warning, 2 critical, 3 unknown',
       },
-      json: jsonFlag,
-      quiet: quietFlag,
-      verbose: verboseFlag,
+      ...commonFlags,
     },
-    aliases: { q: 'quiet', v: 'verbose' },
+    aliases: commonAliases,
     positional: {
       kind: 'tuple',
       parameters: [
