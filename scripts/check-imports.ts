@@ -36,6 +36,7 @@ export const ROOMS = [
   'link',
   'live',
   'debian',
+  'packages',
   'series',
   'report',
   'cli',
@@ -55,6 +56,7 @@ const ONLY_FROM: Partial<Record<Room, readonly string[]>> = {
   link: [...ON_THE_MACHINE, 'match'],
   live: [...ON_THE_MACHINE, 'match', 'link'],
   debian: ['diagnostics', 'process'],
+  packages: ['diagnostics', 'process', 'update'],
   series: ['diagnostics', 'process'],
 };
 

@@ -6,7 +6,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { VERSION } from '../src/cli/version.ts';
-import { buildDeb } from '../src/debian/build-deb.ts';
+import { buildDeb } from '../src/packages/build-deb.ts';
 import { run } from '../src/process/run.ts';
 import { formatSize } from '../src/report/format.ts';
 import { reportError } from './command-line.ts';

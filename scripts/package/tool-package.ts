@@ -9,8 +9,8 @@ import { join, relative, resolve } from 'node:path';
 import * as v from 'valibot';
 import { root as commands } from '../../src/cli/run-cli.ts';
 import { VERSION } from '../../src/cli/version.ts';
-import { type DebianPackage, gzipped, type PackageFile } from '../../src/debian/build-deb.ts';
 import { MissingError } from '../../src/diagnostics/error.ts';
+import { type DebianPackage, gzipped, type PackageFile } from '../../src/packages/build-deb.ts';
 import { readManPages } from '../man-pages.ts';
 import { bashCompletion, completedCommands, fishCompletion, zshCompletion } from './completions.ts';
 

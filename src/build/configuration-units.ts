@@ -13,10 +13,11 @@
  *
  * The answer depends on what the prepared tree's key stands for, and is kept beside the tree.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
+import { writeWhole } from '../process/write-whole.ts';
 import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { runKbuild } from './kbuild.ts';
 import { type ModuleList, parseModuleList } from './module-lists.ts';
@@ -82,8 +83,7 @@ export async function readConfiguration(
           details: { source: tree.source, stderr: stderr.split('\n').slice(-20) },
         });
       }
-      await writeFile(`${file}.new`, JSON.stringify(pack(configuration)));
-      await rename(`${file}.new`, file);
+      await writeWhole(file, JSON.stringify(pack(configuration)));
       return configuration;
     },
     {

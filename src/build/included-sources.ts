@@ -8,10 +8,10 @@
  * directory; where that fails, by the end of the path, which may name a file too many: then a unit is
  * compiled that does not change. The compiler's own list of what it read has the last word on each unit.
  */
-import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from '../process/run.ts';
+import { writeWhole } from '../process/write-whole.ts';
 import type { PreparedTree } from './tree.ts';
 
 /** Includer and the name in its `#include`. */
@@ -66,9 +66,7 @@ export async function readInclusions(
     names = [...bases].map((base) => `([^>"]*/)?${base.replaceAll('.', '[.]')}`);
   }
   const text = lines.join('\n');
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
-  await writeFile(temporary, text);
-  await rename(temporary, file);
+  await writeWhole(file, text);
   return parse(text);
 }
 

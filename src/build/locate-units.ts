@@ -9,10 +9,11 @@
  *
  * The answer depends on what the prepared tree's key stands for, and is kept beside the tree.
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
+import { writeWhole } from '../process/write-whole.ts';
 import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { dryRunArguments, readDryRun } from './dry-run.ts';
 import { runKbuild } from './kbuild.ts';
@@ -222,6 +223,5 @@ async function readStored(tree: PreparedTree, source: string): Promise<Stored | 
 async function writeStored(tree: PreparedTree, source: string, stored: Stored): Promise<void> {
   const file = storedFile(tree, source);
   await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify(stored)}\n`);
-  await rename(`${file}.new`, file);
+  await writeWhole(file, `${JSON.stringify(stored)}\n`);
 }

@@ -12,12 +12,13 @@
  */
 
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError, UsageError } from '../diagnostics/error.ts';
 import { CommandError } from '../process/command-error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import type { OnProgress } from '../process/on-progress.ts';
+import { writeWhole } from '../process/write-whole.ts';
 import { type Distribution, type KbuildDirs, runKbuild } from './kbuild.ts';
 import { compareConfigs, describeDifference, type KernelConfig, parseConfig } from './kernel-config.ts';
 import { findBuildTools } from './required-tools.ts';
@@ -181,12 +182,6 @@ async function runStep(tree: Dirs, targets: readonly string[], options: PrepareO
       },
     );
   }
-}
-
-/** A stamp is there whole or not at all. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text);
-  await rename(`${file}.new`, file);
 }
 
 async function exists(file: string): Promise<boolean> {

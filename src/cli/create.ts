@@ -17,7 +17,7 @@ import { checkKernelChoice } from './kernel-parts.ts';
 import type { Session } from './session.ts';
 import { readSigner } from './signer.ts';
 import { VERSION } from './version.ts';
-import { writeWhole } from './write-whole.ts';
+import { writeOutput } from './write-output.ts';
 
 /** `ksplice create` */
 export async function create(session: Session, flags: CreateFlags): Promise<void> {
@@ -57,7 +57,7 @@ export async function create(session: Session, flags: CreateFlags): Promise<void
   const unsigned = await writeUpdate(contents);
   const signed = signer === undefined ? undefined : await signer.sign(unsigned, file);
   const bytes = signed?.bytes ?? unsigned;
-  await writeWhole(file, bytes);
+  await writeOutput(file, bytes);
 
   const seconds = elapsed();
   const result = {

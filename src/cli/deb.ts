@@ -1,9 +1,9 @@
-import { buildDeb } from '../debian/build-deb.ts';
 import { UsageError } from '../diagnostics/error.ts';
+import { buildDeb } from '../packages/build-deb.ts';
+import { updatePackage } from '../packages/update-package.ts';
 import { readUpdate, readUpdateBytes } from '../update/read-update.ts';
 import type { DebFlags } from './deb-command.ts';
 import type { Session } from './session.ts';
-import { updatePackage } from './update-package.ts';
 
 /** Every file of the package has this time, unless SOURCE_DATE_EPOCH says another: 2026-01-01, which says nothing. */
 const DEFAULT_TIME = 1_767_225_600;

@@ -17,7 +17,7 @@ import {
 import type { InspectFlags } from './inspect-command.ts';
 import type { Session } from './session.ts';
 import { signatureText } from './signature-text.ts';
-import { writeWhole } from './write-whole.ts';
+import { writeOutput } from './write-output.ts';
 
 /** `ksplice inspect FILE` */
 export async function inspect(session: Session, flags: InspectFlags, file: string): Promise<void> {
@@ -36,7 +36,7 @@ export async function inspect(session: Session, flags: InspectFlags, file: strin
 
   const { html } = flags;
   const page = html === undefined ? '' : inspectionPage(inspection);
-  if (html !== undefined) await writeWhole(html, page);
+  if (html !== undefined) await writeOutput(html, page);
   const text = html === undefined ? inspectionText(inspection) : writtenText(html, page, inspection);
   if (checked !== undefined && !checked.fits) {
     // What is in the update may be looked at although it does not fit; the command fails all the same.

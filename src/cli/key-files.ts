@@ -16,7 +16,7 @@ import {
 import type { KeyFileFlags, KeySignFlags } from './key-command.ts';
 import type { Session } from './session.ts';
 import { readPassphrase, readPrivateKeyText, readSigner } from './signer.ts';
-import { writeWhole } from './write-whole.ts';
+import { writeOutput } from './write-output.ts';
 
 /** A new file with exactly this mode; one that exists is left as it is. Throws UsageError. */
 function writeNew(file: string, text: string, mode: number): void {
@@ -81,7 +81,7 @@ export async function signFiles(
     session.progress.step(`signing ${file}`);
     signed.push({ file, ...(await signer.sign(readUpdateBytes(file), file)) });
   }
-  for (const { file, bytes } of signed) await writeWhole(file, bytes);
+  for (const { file, bytes } of signed) await writeOutput(file, bytes);
   session.done(
     { updates: signed.map(({ file, statement }) => ({ file, ...statement })) },
     signed

@@ -5,7 +5,7 @@ import { runningIdentity } from '../live/running-identity.ts';
 import { viewUpdates } from '../live/view.ts';
 import type { MetricsFlags } from './metrics-command.ts';
 import type { Session } from './session.ts';
-import { writeWhole } from './write-whole.ts';
+import { writeOutput } from './write-output.ts';
 
 /** `ksplice metrics` */
 export async function metrics(session: Session, { output }: MetricsFlags): Promise<void> {
@@ -16,6 +16,6 @@ export async function metrics(session: Session, { output }: MetricsFlags): Promi
     session.result({ metrics: text }, text);
     return;
   }
-  await writeWhole(output, text);
+  await writeOutput(output, text);
   session.done({ file: output }, `wrote ${output}\n`);
 }

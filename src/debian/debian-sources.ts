@@ -7,11 +7,12 @@
  * package lists have changed since: a release can be rebuilt under the same name.
  */
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
 import { isStepComplete, runStep } from '../process/steps.ts';
+import { writeWhole } from '../process/write-whole.ts';
 import { fetchPackages } from './apt.ts';
 import { findKernel, type KernelPackages, type KernelPart } from './find-packages.ts';
 import type { DebianOptions } from './options.ts';
@@ -182,9 +183,7 @@ async function remember(release: string, version: string, options: DebianSources
   }
   const file = recordPath(release, options);
   await mkdir(path.dirname(file), { recursive: true });
-  const partial = `${file}.partial-${process.pid}`;
-  await writeFile(partial, `${version} ${aptListsStamp()}\n`);
-  await rename(partial, file);
+  await writeWhole(file, `${version} ${aptListsStamp()}\n`);
 }
 
 /** Changes when `apt-get update` brings something new: files in this directory are replaced then. */

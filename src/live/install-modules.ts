@@ -7,12 +7,9 @@
  */
 import {
   accessSync,
-  closeSync,
   constants,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -145,9 +142,9 @@ async function placeFiles(tree: ModuleTree, update: Update, modules: readonly Up
     makeDirectory(directory);
     // The manifest first: by it whoever comes after a run that was killed knows what the rest is.
     const manifest = path.join(directory, MANIFEST_FILE);
-    writeWhole(`${manifest}${NEW}`, encodeManifest(update.manifest, manifest));
+    writeBeside(manifest, encodeManifest(update.manifest, manifest));
     renameSync(`${manifest}${NEW}`, manifest);
-    for (const module of modules) writeWhole(`${tree.fileOf(update.id, module)}${NEW}`, module.bytes);
+    for (const module of modules) writeBeside(tree.fileOf(update.id, module), module.bytes);
     for (const module of modules) {
       const file = tree.fileOf(update.id, module);
       renameSync(`${file}${NEW}`, file);
@@ -173,15 +170,11 @@ async function placeFiles(tree: ModuleTree, update: Update, modules: readonly Up
   }
 }
 
-function writeWhole(file: string, bytes: Uint8Array): void {
-  rmSync(file, { force: true });
-  const fd = openSync(file, 'wx', 0o644);
-  try {
-    writeFileSync(fd, bytes);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+/** On the disk, under the name that it is renamed from when all files are there. */
+function writeBeside(file: string, bytes: Uint8Array): void {
+  const beside = `${file}${NEW}`;
+  rmSync(beside, { force: true });
+  writeFileSync(beside, bytes, { flag: 'wx', mode: 0o644, flush: true });
 }
 
 /** After a failure: whatever was written goes, and what still fails then is not told over the first failure. */

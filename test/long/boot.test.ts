@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildPackage } from '../../scripts/package.ts';
-import { buildDeb, type DebianPackage } from '../../src/debian/build-deb.ts';
+import { buildDeb, type DebianPackage } from '../../src/packages/build-deb.ts';
 import { run } from '../../src/process/run.ts';
 import { bootDebian, pullThePlug, shutDown } from '../support/debian/debian-guest.ts';
 import { debianDisk } from '../support/debian/debian-root.ts';

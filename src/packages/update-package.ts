@@ -12,9 +12,9 @@
  * - In a chroot, as images are built in, nothing is applied: there the running kernel is somebody else's.
  */
 
-import { type DebianPackage, gzipped } from '../debian/build-deb.ts';
 import { RefusedError, UsageError } from '../diagnostics/error.ts';
 import type { Update } from '../update/update.ts';
+import { type DebianPackage, gzipped } from './build-deb.ts';
 
 export interface UpdatePackageOptions {
   readonly version: string | undefined;
