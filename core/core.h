@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the core's own files share.  Data flows one way: control.c (what user
- * space asks) -> change.c (the stage of one update or of several) -> attempt.c (one
+ * What the core's own files share.  Data flows one way: control.c and entry.c (what
+ * user space asks) -> change.c (the stage of one update or of several) -> attempt.c (one
  * try under all locks) -> stop.c (inside the stop), which uses safe_point.c and
  * poke.c.  update.c has the list of all updates, pins.c what they hold and stand on.
  */
@@ -40,7 +40,7 @@ enum ksplice_stage {
 	KSPLICE_REVERSED,
 };
 
-/* Names in abort_names[], control.c: they are interface. */
+/* Names in abort_names[], entry.c: they are interface. */
 enum ksplice_abort {
 	KSPLICE_OK,
 	KSPLICE_NO_MATCH,
@@ -350,8 +350,12 @@ void ksplice_poke_end(void);
 int ksplice_poke_init(void);
 void ksplice_poke_exit(void);
 
-/* control.c */
+/* entry.c */
 const char *ksplice_abort_name(enum ksplice_abort cause);
+struct ksplice_entry *ksplice_entry_alloc(const char *id);
+
+/* control.c */
+bool ksplice_is_text(const char *buf, size_t count);
 int ksplice_control_init(void);
 void ksplice_control_exit(void);
 

@@ -48,7 +48,7 @@ describe('the operator’s guide', () => {
   const codes = [...read('src/diagnostics/codes.ts').matchAll(/^ {2}\| '([a-z_]+)'/gm)].map(
     ([, code = '']) => code,
   );
-  const causes = [...read('core/control.c').matchAll(/^\t\[KSPLICE_[A-Z_]+\]\t+= "([a-z_]+)",$/gm)]
+  const causes = [...read('core/entry.c').matchAll(/^\t\[KSPLICE_[A-Z_]+\]\t+= "([a-z_]+)",$/gm)]
     .map(([, cause = '']) => cause)
     .filter((cause) => !['preparing', 'applied', 'reversed'].includes(cause));
 
