@@ -119,9 +119,10 @@ async function benchStop(vm: Vm): Promise<void> {
       (await numberIn(vm, `echo ${stage} > ${sysfs}/stage && sed -n 's/^call_ns //p' ${sysfs}/timing`)) / 1e6,
     );
   }
-  const tasks = await numberIn(vm, `sed -n 's/^tasks //p' ${sysfs}/timing`);
+  const seen = await numberIn(vm, `sed -n 's/^tasks //p' ${sysfs}/timing`);
+  const slept = await numberIn(vm, `sed -n 's/^prechecked //p' ${sysfs}/timing`);
   const ratios = ours.map((value, i) => value / (empty[i] ?? Number.NaN));
-  print(`stop of an update, ${tasks} tasks:  ${spreadText(ours, 'ms')}`);
+  print(`stop of an update, ${seen + slept} tasks:  ${spreadText(ours, 'ms')}`);
   print(`empty stop_machine():        ${spreadText(empty, 'ms')}`);
   print(`ratio, pair by pair:         ${spreadText(ratios, 'times')}`);
   sleepers.kill('SIGKILL');

@@ -26,13 +26,16 @@ export interface StopBenchOptions {
   readonly print: (line: string) => void;
 }
 
-/** Toggles the stage; a line with the nanoseconds of an empty stop, of ours with the call, of ours inside, and tasks. */
+/**
+ * Toggles the stage; a line with the nanoseconds of an empty stop, of ours inside, of ours with the call; and the tasks that
+ * were looked at inside, and those that had not run since the check before it.
+ */
 const PAIRS_SCRIPT = `s=/sys/kernel/ksplice/$1
 i=0
 while [ $i -lt $2 ]; do
   empty=$(cat /sys/kernel/debug/empty_stop)
   if [ $((i % 2)) = 0 ]; then echo reversed >$s/stage || exit 1; else echo applied >$s/stage || exit 1; fi
-  echo $empty $(sed -n 's/^\\(call_ns\\|stopped_ns\\|tasks\\) //p' $s/timing)
+  echo $empty $(sed -n 's/^\\(call_ns\\|stopped_ns\\|tasks\\|prechecked\\) //p' $s/timing)
   i=$((i+1))
 done`;
 
@@ -41,7 +44,10 @@ interface Pair {
   readonly empty: number;
   readonly stopped: number;
   readonly call: number;
+  /** Looked at inside the stop. */
   readonly tasks: number;
+  /** Asked no more than whether they have run. */
+  readonly prechecked: number;
 }
 
 async function must(vm: Vm, command: string): Promise<string> {
@@ -50,8 +56,9 @@ async function must(vm: Vm, command: string): Promise<string> {
   return stdout;
 }
 
-/** Order of the lines in the core's file `timing`: stopped_ns, call_ns, tasks. */
+/** Order of the lines in the core's file `timing`: stopped_ns, call_ns, tasks, prechecked. */
 async function pairs(vm: Vm, update: CountedUpdate, count: number): Promise<readonly Pair[]> {
+  const nan = Number.NaN;
   await must(vm, `ksplice apply /root/${update.id}.ksplice`);
   const text = await must(vm, `sh /root/pairs.sh ${update.id} ${count}`);
   // An odd number of changes: the update is undone by now. An even one leaves it applied.
@@ -61,10 +68,10 @@ async function pairs(vm: Vm, update: CountedUpdate, count: number): Promise<read
     .trim()
     .split('\n')
     .map((line) => {
-      const [empty = Number.NaN, stopped = Number.NaN, call = Number.NaN, tasks = Number.NaN] = line
+      const [empty = nan, stopped = nan, call = nan, tasks = nan, prechecked = nan] = line
         .split(' ')
         .map(Number);
-      return { empty, stopped, call, tasks };
+      return { empty, stopped, call, tasks, prechecked };
     });
 }
 
@@ -118,7 +125,7 @@ export async function benchStopTable(options: StopBenchOptions): Promise<void> {
         print(
           [
             String(threads).padStart(7),
-            String(measured[0]?.tasks).padStart(6),
+            String((measured[0]?.tasks ?? 0) + (measured[0]?.prechecked ?? 0)).padStart(6),
             String(update.functions).padStart(10),
             column(
               measured.map(({ empty }) => empty / 1e6),
@@ -149,7 +156,10 @@ function limitText(value: number, limit: number): string {
   return `${value.toFixed(2)} (limit ${limit}: ${value <= limit ? 'kept' : 'NOT KEPT'})`;
 }
 
-/** a + b per function + d per byte of old bodies + c per thread: fitted to all combinations, in a boot of its own. */
+/**
+ * a + b per function + d per byte of old bodies + c per thread that has not run since the check before the stop: fitted to
+ * all combinations, in a boot of its own. The few tasks that are looked at inside are part of a.
+ */
 export async function benchStopWork(options: StopBenchOptions): Promise<void> {
   const { updates, print } = options;
   await using vm = await Vm.boot({ ...(await bootOptions(options)), cpus: 1, countInstructions: true });
@@ -163,15 +173,21 @@ export async function benchStopWork(options: StopBenchOptions): Promise<void> {
         const measured = await pairs(vm, update, 2 * COUNTED_RUNS);
         // Every second change is an apply; only that compares the old bodies.
         const applies = measured.filter((_, i) => i % 2 === 1);
-        const { median } = spreadOf(applies.map(({ stopped }) => stopped));
-        const tasks = measured[0]?.tasks ?? Number.NaN;
-        rows.push([1, update.functions, update.bytes, tasks]);
-        values.push(median);
-        print(`  ${tasks} tasks, ${update.functions} functions of ${update.bytes} bytes: ${median}`);
+        const [work, slept, seen] = [
+          spreadOf(applies.map(({ stopped }) => stopped)).median,
+          spreadOf(applies.map(({ prechecked }) => prechecked)).median,
+          spreadOf(applies.map(({ tasks }) => tasks)).median,
+        ];
+        rows.push([1, update.functions, update.bytes, slept]);
+        values.push(work);
+        print(
+          `  ${slept} threads, ${seen} more looked at, ${update.functions} functions of ${update.bytes} bytes: ${work}`,
+        );
       }
     });
   }
-  const [a = Number.NaN, b = Number.NaN, d = Number.NaN, c = Number.NaN] = leastSquares(rows, values);
+  const nan = Number.NaN;
+  const [a = nan, b = nan, d = nan, c = nan] = leastSquares(rows, values);
   const furthest = Math.max(
     ...rows.map((row, i) => {
       const fitted = [a, b, d, c].reduce((sum, one, column) => sum + one * (row[column] ?? 0), 0);
