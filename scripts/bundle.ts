@@ -2,7 +2,7 @@
  * Makes the program as it is copied to a machine (or into a guest) that has Node and nothing else:
  *
  *     dist/ksplice.cjs             starts it (src/cli/launcher.ts)
- *     dist/ksplice-HASH/program.js     the whole tool, in one CommonJS file
+ *     dist/ksplice-HASH/program.js     the whole tool, in one CommonJS file, as the function that Node makes of such a file
  *     dist/ksplice-HASH/program.cache  the same as V8 compiled it, every function
  *     dist/ksplice-HASH/start.cache    the functions of a start, and of what only looks
  *     dist/ksplice-HASH/decoder.br     the decoder, compressed
@@ -90,7 +90,7 @@ const COMPILE = `
   const [source, output] = process.argv.slice(1);
   const v8 = require('v8');
   v8.setFlagsFromString('--no-lazy');
-  const text = require('module').wrap(require('fs').readFileSync(source, 'latin1'));
+  const text = require('fs').readFileSync(source, 'latin1');
   const script = new (require('vm').Script)(text, { filename: 'program.js' });
   for (const flag of ['--lazy', '--random-seed=0', '--hash-seed=0']) v8.setFlagsFromString(flag);
   require('fs').writeFileSync(output, script.createCachedData());`;
@@ -100,8 +100,8 @@ const COMPILE = `
  */
 const COMPILE_START = `
   const [source, output] = process.argv.slice(1);
-  const { createRequire, wrap } = require('module');
-  const script = new (require('vm').Script)(wrap(require('fs').readFileSync(source, 'latin1')), {
+  const { createRequire } = require('module');
+  const script = new (require('vm').Script)(require('fs').readFileSync(source, 'latin1'), {
     filename: 'program.js',
   });
   const run = script.runInThisContext();
@@ -127,6 +127,8 @@ export async function buildProgram(directory: string): Promise<void> {
     ...bundleOptions,
     entryPoints: [join(ROOT, 'src', 'cli', 'main.ts')],
     outfile: program,
+    banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
+    footer: { js: '})' },
     plugins: [decoderApart(join(directory, 'decoder.br'))],
   });
   // Given seeds make the compiled code the same each time.

@@ -8,7 +8,6 @@
  * compiled code lie in one directory named for the contents, and are never renewed one by one.
  */
 import { readFileSync } from 'node:fs';
-import Module from 'node:module';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
 import { compiledPart } from './compiled-part.ts';
@@ -37,7 +36,7 @@ function compiled(): Buffer | undefined {
 }
 
 const cachedData = compiled();
-const script = new Script(Module.wrap(readFileSync(file, 'latin1')), {
+const script = new Script(readFileSync(file, 'latin1'), {
   filename: file,
   ...(cachedData === undefined ? {} : { cachedData }),
 });

@@ -2,7 +2,6 @@
  * What the single-file executable starts: the program and what V8 made of it lie in it as assets (node:sea), and are run as launcher.ts runs the
  * files of a directory.
  */
-import Module from 'node:module';
 import { getRawAsset } from 'node:sea';
 import { Script } from 'node:vm';
 import { compiledPart } from './compiled-part.ts';
@@ -24,7 +23,7 @@ function part(name: string): Buffer {
 Reflect.set(globalThis, Symbol.for('ksplice.part'), part);
 // As it was called: a name that the shell has looked up, and no path.
 process.argv[1] = process.execPath;
-const script = new Script(Module.wrap(part('program.js').toString('latin1')), {
+const script = new Script(part('program.js').toString('latin1'), {
   filename: 'program.js',
   cachedData: part(compiledPart(process.argv[2])),
 });

@@ -1,9 +1,9 @@
-import { MAX_SERIAL } from '../update/signature.ts';
+import { LIMITS } from '../update/limits.ts';
 import { text } from './command.ts';
 
 function parseSerial(input: string): number {
   if (!/^[1-9][0-9]{0,14}$/.test(input)) {
-    throw new RangeError(`expected a number from 1 to ${MAX_SERIAL}`);
+    throw new RangeError(`expected a number from 1 to ${LIMITS.serial}`);
   }
   return Number(input);
 }

@@ -11,12 +11,11 @@ import { type BoundObject, bindSymbols } from '../elf/bind-symbols.ts';
 import type { ObjectFile } from '../elf/model.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
+import { CORE_MODULE } from './core-module-name.ts';
 import { anyAddress } from './kernel-symbols.ts';
 import { linkModule } from './link-module.ts';
 import { nameModule } from './module-stub.ts';
 import { isKernelAddress } from './reach.ts';
-
-export const CORE_MODULE = 'ksplice';
 
 /** A branch of the kernel's own keys would have to be frozen in its present state (frozen-branches.ts). */
 function refuseForeignKeys(core: ObjectFile): void {

@@ -26,16 +26,10 @@ import { control, hasEntry, type SwitchTiming, stageOf, timingOf } from './core-
 import { installFixed, removeUnfinished } from './fixed-modules.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
-import {
-  checkModulesAllowed,
-  isModuleLoaded,
-  loadModule,
-  removeLinkedModules,
-  srcversionOf,
-  unloadModule,
-} from './kernel-module.ts';
+import { checkModulesAllowed, loadModule, removeLinkedModules, unloadModule } from './kernel-module.ts';
 import { refuseLivepatched } from './livepatch-owner.ts';
 import { matchUpdate } from './match-update.ts';
+import { isModuleLoaded, srcversionOf } from './module-state.ts';
 import { cameMeanwhile, pinOwners, pinTargets, skipTargets } from './pin-owners.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { runningIdentity } from './running-identity.ts';

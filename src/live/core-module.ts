@@ -7,10 +7,12 @@ import { InternalError, MissingError } from '../diagnostics/error.ts';
 import type { BoundObject } from '../elf/bind-symbols.ts';
 import { type Address, addressAt, toAddress } from '../kernel/address.ts';
 import type { RunningKernel } from '../kernel/running-kernel.ts';
-import { bindCore, CORE_MODULE } from '../link/link-core.ts';
+import { CORE_MODULE } from '../link/core-module-name.ts';
+import { bindCore } from '../link/link-core.ts';
 import type { Update } from '../update/update.ts';
 import { coreInterface, isCoreLoaded, listEntries, operation } from './core-sysfs.ts';
-import { isModuleLoaded, loadModule, loadModuleOfKernel, unloadModule } from './kernel-module.ts';
+import { loadModule, loadModuleOfKernel, unloadModule } from './kernel-module.ts';
+import { isModuleLoaded } from './module-state.ts';
 
 function checkInterface(expected: number): void {
   const found = coreInterface();

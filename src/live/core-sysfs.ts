@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { InternalError } from '../diagnostics/error.ts';
-import { CORE_MODULE } from '../link/link-core.ts';
+import { CORE_MODULE } from '../link/core-module-name.ts';
 import { SYSFS_ROOT } from './paths.ts';
 
 const stages = ['preparing', 'applied', 'reversed'] as const;

@@ -1,19 +1,10 @@
-import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
 import { systemTool } from './kernel-module.ts';
 import type { ModuleTree } from './module-directory.ts';
-
-/** Has a file or a directory written to the disk. */
-export function syncToDisk(file: string): void {
-  const fd = openSync(file, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
+import { syncToDisk } from './sync-to-disk.ts';
 
 /**
  * Writes the indexes anew that modprobe looks modules up in, and has them on the disk. depmod itself renames each

@@ -5,8 +5,9 @@ import { accessSync, constants } from 'node:fs';
 import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
 import { coreInterface, isCoreLoaded, listEntries, operation } from './core-sysfs.ts';
-import { checkModulesAllowed, moduleTools, readOr } from './kernel-module.ts';
+import { checkModulesAllowed, moduleTools } from './kernel-module.ts';
 import { listLivepatches } from './livepatch-owner.ts';
+import { readOr } from './module-state.ts';
 import { requireRoot } from './require-root.ts';
 import { listKprobes } from './text-patches.ts';
 

@@ -19,7 +19,7 @@ import path from 'node:path';
 import { BusyError, KspliceError, MissingError, RefusedError } from '../diagnostics/error.ts';
 import { encodeManifest } from '../update/manifest.ts';
 import type { Update, UpdateModule } from '../update/update.ts';
-import { runDepmod, syncToDisk } from './depmod.ts';
+import { runDepmod } from './depmod.ts';
 import {
   type InstalledModule,
   type InstalledUpdate,
@@ -28,6 +28,7 @@ import {
   type ModuleTree,
   readInstalled,
 } from './module-directory.ts';
+import { syncToDisk } from './sync-to-disk.ts';
 
 /** What a module is named while it is being written, and while it is being taken away. */
 const NEW = '.new';

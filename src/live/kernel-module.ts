@@ -4,10 +4,11 @@
  * A linked module holds kernel addresses: it is written to a directory that only root can enter, on
  * tmpfs, with mode 0600, and removed as soon as it has been loaded, or could not be.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
+import { isModuleLoaded, readOr } from './module-state.ts';
 import { RUN_ROOT } from './paths.ts';
 
 const SIGNED_ONLY =
@@ -27,25 +28,6 @@ export function systemTool(name: string): string {
 /** Where the programs are that load and unload modules. Throws MissingError. */
 export function moduleTools(): readonly string[] {
   return ['insmod', 'rmmod'].map(systemTool);
-}
-
-/** What a file of the kernel's says, or `otherwise` where it cannot be read. */
-export function readOr(file: string, otherwise: string): string {
-  try {
-    return readFileSync(file, 'latin1').trim();
-  } catch {
-    return otherwise;
-  }
-}
-
-/** What a loaded module says of its source; undefined if it says nothing, or is not loaded. */
-export function srcversionOf(name: string): string | undefined {
-  const text = readOr(`/sys/module/${name}/srcversion`, '');
-  return text === '' ? undefined : text;
-}
-
-export function isModuleLoaded(name: string): boolean {
-  return existsSync(`/sys/module/${name}`);
 }
 
 /** What the machine forbids, named before anything is tried. */

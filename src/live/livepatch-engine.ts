@@ -18,11 +18,12 @@ import type { LiveContext } from './context.ts';
 import { throwIfInterrupted } from './interrupted.ts';
 import { note, readRecord, removeRecord, writeRecord } from './journal.ts';
 import { CoreLog } from './kernel-log.ts';
-import { isModuleLoaded, loadModule, srcversionOf } from './kernel-module.ts';
+import { loadModule } from './kernel-module.ts';
 import { refuseLivepatched } from './livepatch-owner.ts';
 import { isOfLivepatch, livepatchInTransition, livepatchState, setEnabled } from './livepatch-state.ts';
 import { completeApply, completeUndo, type Transition, takeBack } from './livepatch-transition.ts';
 import { matchUpdate } from './match-update.ts';
+import { isModuleLoaded, srcversionOf } from './module-state.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { runningIdentity } from './running-identity.ts';
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { updateModule } from '../update/update-id.ts';
 import { hasEntry, type Stage } from './core-sysfs.ts';
 import { readRecord } from './journal.ts';
-import { isModuleLoaded, readOr } from './kernel-module.ts';
+import { isModuleLoaded, readOr } from './module-state.ts';
 
 export const LIVEPATCH_ROOT = '/sys/kernel/livepatch';
 const PREFIX = updateModule('');

@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Conflict } from './core-sysfs.ts';
-import { readOr } from './kernel-module.ts';
+import { readOr } from './module-state.ts';
 
 function listed(directory: string): readonly string[] {
   try {

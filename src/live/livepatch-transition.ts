@@ -9,9 +9,10 @@ import { updateModule } from '../update/update-id.ts';
 import { describeConflict, listNames } from './abort-cause.ts';
 import type { LiveContext } from './context.ts';
 import type { Conflict } from './core-sysfs.ts';
-import { isModuleLoaded, unloadModule } from './kernel-module.ts';
+import { unloadModule } from './kernel-module.ts';
 import { type LivepatchState, livepatchState, setEnabled } from './livepatch-state.ts';
 import { tasksInTransition } from './livepatch-tasks.ts';
+import { isModuleLoaded } from './module-state.ts';
 
 const POLL_MS = 50;
 const SHOWN_EVERY_MS = 1000;

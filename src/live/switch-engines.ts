@@ -9,7 +9,7 @@ import { type ApplyResult, applyUpdates, figuresOf, functionNames, removeUpdate 
 import type { LiveContext } from './context.ts';
 import { hasEntry, stageOf } from './core-sysfs.ts';
 import type { Engine } from './engine.ts';
-import { checkModulesAllowed, isModuleLoaded } from './kernel-module.ts';
+import { checkModulesAllowed } from './kernel-module.ts';
 import {
   applyLivepatch,
   type LivepatchOutcome,
@@ -17,6 +17,7 @@ import {
   undoLivepatch,
 } from './livepatch-engine.ts';
 import { isOfLivepatch } from './livepatch-state.ts';
+import { isModuleLoaded } from './module-state.ts';
 import type { PreparedUpdate } from './prepare-updates.ts';
 import { type UndoResult, undoUpdates } from './undo.ts';
 

@@ -13,8 +13,8 @@ import type { LiveContext } from './context.ts';
 import { hasEntry, type SwitchTiming, stageOf, timingOf } from './core-sysfs.ts';
 import { type HiddenModules, hideModules } from './install-modules.ts';
 import { note, readRecord, unitsInMemory } from './journal.ts';
-import { isModuleLoaded, srcversionOf } from './kernel-module.ts';
 import { type InstalledUpdate, ModuleTree, readInstalled } from './module-directory.ts';
+import { isModuleLoaded, srcversionOf } from './module-state.ts';
 import { kprobesIn } from './text-patches.ts';
 import { isHeldByOthers, refuseUnderOthers } from './updates-below.ts';
 

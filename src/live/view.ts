@@ -18,11 +18,11 @@ import {
 import type { Engine } from './engine.ts';
 import { type InstalledStatus, installedStatus } from './installed/status.ts';
 import { lastEvent, readRecord, unitsInMemory } from './journal.ts';
-import { isModuleLoaded, srcversionOf } from './kernel-module.ts';
 import { livepatchOwner } from './livepatch-owner.ts';
 import { isOfLivepatch, listLivepatched, livepatchStage, livepatchState } from './livepatch-state.ts';
 import { tasksInTransition } from './livepatch-tasks.ts';
 import { type InstalledUpdate, listInstalled, ModuleTree, readInstalled } from './module-directory.ts';
+import { isModuleLoaded, srcversionOf } from './module-state.ts';
 import { requireRoot } from './require-root.ts';
 import { runningIdentity } from './running-identity.ts';
 import type { SignatureVerdict } from './trust/judge.ts';

@@ -17,6 +17,8 @@ export const LIMITS = {
   modules: 1024,
   /** Vulnerabilities that one update names; a release of a distribution has fixed 1,000. */
   cves: 4096,
+  /** Serial of a signature. Fifteen digits: a time in microseconds would do, too. */
+  serial: 999_999_999_999_999,
   /** Updates that one is made on top of. */
   updatesBelow: 64,
 } as const;

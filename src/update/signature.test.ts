@@ -3,12 +3,12 @@ import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { sampleUpdate } from '../../test/support/sample-update.ts';
 import { FormatError } from '../diagnostics/error.ts';
+import { LIMITS } from './limits.ts';
 import { readUpdate } from './read-update.ts';
 import { signUpdate } from './sign-update.ts';
 import {
   encodeSignature,
   isSignedBy,
-  MAX_SERIAL,
   parseSignature,
   type SignatureStatement,
   signStatement,
@@ -111,7 +111,7 @@ describe('a signature', () => {
       id: fc.stringMatching(/^[a-z0-9_]{1,32}$/),
       kernel: fc.stringMatching(/^[0-9A-Za-z._+~-]{1,64}$/),
       manifest: hex,
-      serial: fc.integer({ min: 1, max: MAX_SERIAL }),
+      serial: fc.integer({ min: 1, max: LIMITS.serial }),
       key: hex,
     });
     fc.assert(

@@ -15,7 +15,8 @@
  *
  * There is one way to write it, and only that is read. Ed25519: RFC 8032; the same statement and key give the same bytes.
  */
-import { type KeyObject, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { crypto } from './crypto.ts';
 import { LIMITS } from './limits.ts';
 import { malformedUpdate, quoted } from './malformed.ts';
 import { SIGNATURE_MEMBER } from './member-names.ts';
@@ -26,7 +27,7 @@ export interface SignatureStatement {
   readonly kernel: string;
   /** SHA-256 of manifest.json, hexadecimal. */
   readonly manifest: string;
-  /** 1 to MAX_SERIAL; of two updates with one ID for one kernel, the later one has the higher number. */
+  /** 1 to LIMITS.serial; of two updates with one ID for one kernel, the later one has the higher number. */
   readonly serial: number;
   /** SHA-256 of the public key, hexadecimal: which one to verify with. */
   readonly key: string;
@@ -37,9 +38,6 @@ export interface UpdateSignature {
   /** 64 bytes. */
   readonly signature: Uint8Array;
 }
-
-/** Fifteen digits: a time in microseconds would do, too. */
-export const MAX_SERIAL = 999_999_999_999_999;
 
 const FORM =
   /^ksplice-signature 1\nid ([a-z0-9_]{1,32})\nkernel ([^\n]{1,64})\nmanifest ([0-9a-f]{64})\nserial ([1-9][0-9]{0,14})\nkey ([0-9a-f]{64})\ned25519 ([A-Za-z0-9+/]{86}==)\n$/;
@@ -78,10 +76,10 @@ export function parseSignature(bytes: Uint8Array, file: string): UpdateSignature
 
 /** Signs. `key` is a private Ed25519 key, `statement.key` the name of its public one. */
 export function signStatement(statement: SignatureStatement, key: KeyObject): UpdateSignature {
-  return { statement, signature: sign(null, statementBytes(statement), key) };
+  return { statement, signature: crypto().sign(null, statementBytes(statement), key) };
 }
 
 /** Did the owner of this public Ed25519 key sign it? */
 export function isSignedBy({ statement, signature }: UpdateSignature, key: KeyObject): boolean {
-  return verify(null, statementBytes(statement), key, signature);
+  return crypto().verify(null, statementBytes(statement), key, signature);
 }

@@ -5,8 +5,9 @@
  *
  * A key is named by the SHA-256 of its public half in DER. People are shown the first 16 digits.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { FormatError, UsageError } from '../diagnostics/error.ts';
+import { crypto } from './crypto.ts';
 import { sha256 } from './sha256.ts';
 
 /** A public key, and its name. */
@@ -44,7 +45,7 @@ function checkEd25519(key: KeyObject, file: string): void {
 
 /** The public half of a private key, or the key itself. */
 export function publicHalf(key: KeyObject): PublicKey {
-  const half = key.type === 'private' ? createPublicKey(key) : key;
+  const half = key.type === 'private' ? crypto().createPublicKey(key) : key;
   return { id: sha256(half.export({ type: 'spki', format: 'der' })), key: half };
 }
 
@@ -67,7 +68,7 @@ export function parsePublicKey(text: string, file: string): PublicKey {
   }
   let key: KeyObject;
   try {
-    key = createPublicKey(text);
+    key = crypto().createPublicKey(text);
   } catch (cause) {
     throw malformedKey(file, 'a block that is no key', 'get the file again', cause);
   }
@@ -97,7 +98,7 @@ export function parsePrivateKey(text: string, file: string, passphrase?: string)
   }
   let key: KeyObject;
   try {
-    key = createPrivateKey({ key: text, format: 'pem', ...(isEncrypted ? { passphrase } : {}) });
+    key = crypto().createPrivateKey({ key: text, format: 'pem', ...(isEncrypted ? { passphrase } : {}) });
   } catch (cause) {
     if (isEncrypted) {
       throw new UsageError('usage', `${file}: the key cannot be decrypted with this passphrase`, {
@@ -113,7 +114,7 @@ export function parsePrivateKey(text: string, file: string, passphrase?: string)
 
 /** A new key pair, as the texts of its two files. */
 export function generateKeys(passphrase?: string): { readonly private: string; readonly public: string } {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const { privateKey, publicKey } = crypto().generateKeyPairSync('ed25519');
   const encrypted = passphrase === undefined ? {} : { cipher: 'aes-256-cbc', passphrase };
   return {
     private: privateKey.export({ type: 'pkcs8', format: 'pem', ...encrypted }).toString(),

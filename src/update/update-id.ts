@@ -1,8 +1,8 @@
 /**
  * The name of an update: of its file, its directory under /sys/kernel/ksplice and its module.
  */
-import { createHash } from 'node:crypto';
 import { UsageError } from '../diagnostics/error.ts';
+import { crypto } from './crypto.ts';
 
 /** Names that /sys/kernel/ksplice uses itself. */
 const TAKEN: ReadonlySet<string> = new Set(['control', 'interface']);
@@ -36,7 +36,7 @@ export function checkUpdateId(id: string): void {
  * counted with its length, so that moving a byte from one part to the next gives another name.
  */
 export function deriveUpdateId(parts: readonly Uint8Array[]): string {
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   for (const part of parts) {
     hash.update(`${part.length}:`).update(part);
   }

@@ -84,13 +84,31 @@ describe('the program in one file', () => {
     const { stderr } = spawnSync(process.execPath, ['-e', probe, 'create', '--help'], { encoding: 'utf8' });
     expect(stderr).toContain('compiled 0');
   });
+
+  it.each(['--help', 'view'])('loads nothing of Node that takes long for %s', (command) => {
+    const probe = `
+      process.on('exit', () => process._rawDebug(process.moduleLoadList.join('\\n')));
+      process.argv.splice(1, 0, ${JSON.stringify(bundle)});
+      require(${JSON.stringify(bundle)});
+    `;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', probe, '--', command], {
+      encoding: 'utf8',
+    });
+    expect(status).toBe(0);
+    expect(stdout).not.toBe('');
+    const loaded = stderr.split('\n');
+    expect(loaded).toContain('NativeModule fs');
+    for (const slow of ['crypto', 'child_process', 'stream', 'net', 'zlib', 'worker_threads']) {
+      expect(loaded).not.toContain(`NativeModule ${slow}`);
+    }
+  });
 });
 
 describe('the code that V8 compiled when the program was built', () => {
   it('is accepted by this Node', () => {
     const probe = `
       const { readFileSync } = require('fs');
-      const text = require('module').wrap(readFileSync('program.js', 'latin1'));
+      const text = readFileSync('program.js', 'latin1');
       const cachedData = readFileSync('program.cache');
       console.log(new (require('vm').Script)(text, { filename: 'program.js', cachedData }).cachedDataRejected);
     `;

@@ -5,7 +5,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { MissingError } from '../../diagnostics/error.ts';
-import { syncToDisk } from '../depmod.ts';
+import { syncToDisk } from '../sync-to-disk.ts';
 import { checkTrustedDirectory } from '../trust/trusted-file.ts';
 
 /** The file system said no: what a person can do about it. Other errors go on as they are. */

@@ -7,13 +7,13 @@
  * distributor builds several kernels under one release. The files are those that were given to `install`, byte for byte; there is no index
  * that could say something else than they do. Everything belongs to root alone, since it is applied without being asked for.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { KspliceError, MissingError } from '../../diagnostics/error.ts';
 import { identityDifference, type KernelIdentity } from '../../update/kernel-identity.ts';
 import type { ManifestKernel } from '../../update/manifest.ts';
 import { readUpdateFile } from '../../update/read-update.ts';
+import { sha256 } from '../../update/sha256.ts';
 import type { Update } from '../../update/update.ts';
 import { isUpdateId } from '../../update/update-id.ts';
 import { INSTALLED } from '../paths.ts';
@@ -31,10 +31,7 @@ export interface StoredUpdate {
 }
 
 function directoryOf(root: string, { release, banner }: Pick<ManifestKernel, 'release' | 'banner'>): string {
-  const hash = createHash('sha256')
-    .update(`${release}\0${banner ?? ''}`)
-    .digest('hex')
-    .slice(0, 16);
+  const hash = sha256(`${release}\0${banner ?? ''}`).slice(0, 16);
   const name = release.replaceAll(/[^A-Za-z0-9._+~-]/g, '_');
   return path.join(root, INSTALLED, `${name}-${hash}`);
 }

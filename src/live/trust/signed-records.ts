@@ -7,13 +7,14 @@
  * The next state is written before the kernel is touched, and takes the place of the old one when the update is
  * applied, by a rename: a disk that is full or read-only is noticed while there is nothing to take back.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { FormatError, MissingError } from '../../diagnostics/error.ts';
 import type { KernelIdentity } from '../../update/kernel-identity.ts';
-import { MAX_SERIAL } from '../../update/signature.ts';
+import { LIMITS } from '../../update/limits.ts';
 import type { Update } from '../../update/update.ts';
+import { syncToDisk } from '../sync-to-disk.ts';
 import { checkTrustedDirectory, readTrustedFile } from './trusted-file.ts';
 
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -21,7 +22,7 @@ const recordSchema = v.strictObject({
   id: v.pipe(v.string(), v.regex(/^[a-z0-9_]{1,32}$/)),
   release: v.string(),
   banner: v.string(),
-  serial: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_SERIAL)),
+  serial: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(LIMITS.serial)),
   /** SHA-256 of the manifest. */
   digest,
   /** SHA-256 of the key that signed it. */
@@ -126,9 +127,7 @@ export function stageSignedRecords(
   return {
     commit: () => {
       renameSync(next, file);
-      const directory = openSync(path.dirname(file), 'r');
-      fsyncSync(directory);
-      closeSync(directory);
+      syncToDisk(path.dirname(file));
     },
     discard: () => {
       rmSync(next, { force: true });
