@@ -57,8 +57,9 @@ configure|abort-upgrade|abort-deconfigure|abort-remove)
 	done
 	if [ -d /run/systemd/system ]; then
 		systemctl --system daemon-reload >/dev/null || true
-		# What is started does not do it again: an upgrade leaves applied updates alone.
-		deb-systemd-invoke start ksplice-shutdown.service ksplice.service >/dev/null || true
+		# It runs already in an upgrade, which leaves updates as they are: one that was undone, too.
+		systemctl --quiet is-active ksplice-shutdown.service ||
+			deb-systemd-invoke start ksplice-shutdown.service ksplice.service >/dev/null || true
 	fi
 	;;
 esac

@@ -11,7 +11,7 @@ import { run } from '../../../src/process/run.ts';
 import { compileGuest } from '../vm/guest-program.ts';
 
 const SUITE = 'bookworm';
-const PACKAGES = ['systemd-sysv', 'kmod', 'init-system-helpers', 'libstdc++6'];
+const PACKAGES = ['systemd-sysv', 'kmod', 'init-system-helpers', 'libstdc++6', 'apt', 'zsh', 'fish'];
 /** What nobody in a guest reads. */
 const LEFT_OUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
 /** Wait for what a guest does not have, or do what no test looks at; each costs seconds under emulation. */
@@ -28,7 +28,8 @@ const MASKED = [
   'logrotate.timer',
   'systemd-tmpfiles-clean.timer',
 ];
-const DISK_MB = 900;
+/** Sparse: room for packages, and for an image of the guest's memory. */
+const DISK_MB = 2000;
 
 /** Of the harness: takes commands as soon as the system is up. */
 const AGENT_UNIT = `[Unit]
@@ -69,17 +70,34 @@ export async function rootArchive(cacheDir: string): Promise<string> {
   return archive;
 }
 
-/** A disk image with Debian, in which `packages` (paths of .deb files) were installed in a chroot. Removed by the caller. */
+/** Unpacks the system into the new directory `root`, and installs `packages` (paths of .deb files) in it as in a chroot. */
+export async function debianRoot(root: string, packages: readonly string[], cacheDir: string): Promise<void> {
+  await mkdir(root);
+  await run(['tar', '-xf', await rootArchive(cacheDir), '-C', root, '--numeric-owner']);
+  for (const deb of packages) {
+    await run(['cp', deb, join(root, 'tmp', basename(deb))]);
+    await run(['chroot', root, 'dpkg', '-i', `/tmp/${basename(deb)}`]);
+    await rm(join(root, 'tmp', basename(deb)));
+  }
+}
+
+/** A file for the disk: its path there, and its contents. */
+export interface DiskFile {
+  readonly path: string;
+  readonly contents: Uint8Array | string;
+}
+
+/** A disk image with Debian, `packages` installed in a chroot, and `files`. Removed by the caller. */
 export async function debianDisk(
   image: string,
   packages: readonly string[],
   cacheDir: string,
+  files: readonly DiskFile[] = [],
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'ksplice-debian-'));
   try {
     const root = join(folder, 'root');
-    await mkdir(root);
-    await run(['tar', '-xf', await rootArchive(cacheDir), '-C', root, '--numeric-owner']);
+    await debianRoot(root, packages, cacheDir);
     await run(['cp', await compileGuest('agent', cacheDir), join(root, 'usr/local/sbin/agent')]);
     await run(['cp', await compileGuest('source_route', cacheDir), join(root, 'usr/local/bin/source_route')]);
     const units = join(root, 'etc/systemd/system');
@@ -94,10 +112,9 @@ export async function debianDisk(
       join(root, 'etc/systemd/journald.conf.d/disk.conf'),
       '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\n',
     );
-    for (const deb of packages) {
-      await run(['cp', deb, join(root, 'tmp', basename(deb))]);
-      await run(['chroot', root, 'dpkg', '-i', `/tmp/${basename(deb)}`]);
-      await rm(join(root, 'tmp', basename(deb)));
+    for (const { path, contents } of files) {
+      await mkdir(join(root, dirname(path)), { recursive: true });
+      await writeFile(join(root, path), contents);
     }
     await run(['mke2fs', '-q', '-t', 'ext4', '-d', root, '-O', '^metadata_csum', image, `${DISK_MB}M`]);
   } finally {
