@@ -52,7 +52,7 @@ export function bindCore(core: Uint8Array, kernel: Kernel): BoundObject {
     if (isKernelAddress(address)) return address;
     throw new MatchError(
       'failed_to_find',
-      `${CORE_MODULE}: ${name} is at ${hex(address)}, not in the kernel`,
+      `${CORE_MODULE}: ${name} is at ${hex(address)}, expected an address of the kernel's`,
     );
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MatchError } from '../diagnostics/error.ts';
+import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { asKspliceError, errorJson, errorText } from './error-text.ts';
 
 describe('errorText', () => {
@@ -10,7 +10,23 @@ describe('errorText', () => {
     expect(errorText(error)).toBe(
       'ksplice: fs/pipe.o: pipe_read+0x4: found 90, expected cc\nhint: boot the kernel that the update was made for\n',
     );
-    expect(errorText(new MatchError('no_match', 'no'))).toBe('ksplice: no\n');
+  });
+
+  it('is the message and what helps with its code, where it has no hint', () => {
+    expect(errorText(new MatchError('failed_to_find', 'no x'))).toMatch(
+      /^ksplice: no x\nhint: make the update anew, .*\n$/,
+    );
+    expect(errorJson(new MissingError('no_livepatch', 'no'))).toEqual({
+      code: 'no_livepatch',
+      message: 'no',
+      hint: 'ksplice apply --engine jump',
+    });
+  });
+
+  it('is the message alone where there is nothing to do', () => {
+    const error = new BusyError('interrupted', 'interrupted; nothing was left behind');
+    expect(errorText(error)).toBe('ksplice: interrupted; nothing was left behind\n');
+    expect(errorJson(error)).toEqual({ code: 'interrupted', message: error.message });
   });
 
   it('has the stack and the causes when verbose', () => {
@@ -31,8 +47,13 @@ describe('asKspliceError', () => {
   });
 
   it('leaves our own errors alone', () => {
-    const error = new MatchError('no_match', 'no', { details: { unit: 'fs/pipe.o' } });
+    const error = new MatchError('no_match', 'no', { hint: 'yes', details: { unit: 'fs/pipe.o' } });
     expect(asKspliceError(error)).toBe(error);
-    expect(errorJson(error)).toEqual({ code: 'no_match', message: 'no', details: { unit: 'fs/pipe.o' } });
+    expect(errorJson(error)).toEqual({
+      code: 'no_match',
+      message: 'no',
+      hint: 'yes',
+      details: { unit: 'fs/pipe.o' },
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { type ErrorJson, InternalError, KspliceError } from '../diagnostics/error.ts';
+import { ADVICE } from './advice.ts';
 
 /** An exception as an error of ours; one that nobody threw on purpose is a bug (exit 70). */
 export function asKspliceError(error: unknown): KspliceError {
@@ -7,16 +8,21 @@ export function asKspliceError(error: unknown): KspliceError {
   }
   const message = error instanceof Error ? error.message : String(error);
   return new InternalError('unexpected', `unexpected error: ${message}`, {
-    hint: 'this is a bug in ksplice: please report it, with the output of the same command with -v',
     cause: error,
   });
+}
+
+/** What can be done: as the error says, or what helps with errors of its code. */
+function hintOf({ hint, code }: KspliceError): string | undefined {
+  return hint ?? ADVICE[code] ?? undefined;
 }
 
 /** What a person reads on standard error. With `verbose`, where it was thrown and what caused it. */
 export function errorText(error: KspliceError, verbose = false): string {
   const lines = [`ksplice: ${error.message}`];
-  if (error.hint !== undefined) {
-    lines.push(`hint: ${error.hint}`);
+  const hint = hintOf(error);
+  if (hint !== undefined) {
+    lines.push(`hint: ${hint}`);
   }
   if (verbose) {
     lines.push(error.stack ?? '');
@@ -29,5 +35,7 @@ export function errorText(error: KspliceError, verbose = false): string {
 
 /** What a program reads on standard output under `--json`. */
 export function errorJson(error: KspliceError): ErrorJson {
-  return error.toJSON();
+  const { code, message, hint: _, ...rest } = error.toJSON();
+  const hint = hintOf(error);
+  return { code, message, ...(hint === undefined ? {} : { hint }), ...rest };
 }
