@@ -29,8 +29,9 @@ function prepare(session: Session, files: readonly string[]): PreparedUpdates {
     return readUpdateFile(file);
   });
   const different = withoutRepeated(updates);
-  // Objects are read only of updates that may be applied; what is told of them is told in the lock.
-  admitAll(different, () => undefined);
+  // Objects are read only of updates that may be applied; what is told of them is told in the lock. All files count: of two
+  // that hold the same update, one may not be signed.
+  admitAll(updates, () => undefined);
   return new PreparedUpdates(different);
 }
 
