@@ -106,14 +106,16 @@ static int ksplice_collect_busy(struct ksplice_switch *sw)
  * overwritten instruction becomes NOPs: disassemblers, kprobes' among them,
  * decode a function from its start and must stay in step.
  */
-static void ksplice_make_site(struct ksplice_switch *sw, const struct ksplice_function *function,
-			      struct ksplice_site *site)
+static void ksplice_make_site(struct ksplice_switch *sw, const struct ksplice_update *update,
+			      const struct ksplice_function *function)
 {
+	struct ksplice_site *site = &sw->sites[sw->nr_sites++];
 	const u8 *old = function->ranges[0].body + function->site_offset;
 	u8 jump[KSPLICE_SITE_MAX];
 	s32 displacement;
 
 	site->addr = function->ranges[0].start + function->site_offset;
+	site->id = update->id;
 	site->name = function->name;
 	site->size = function->site_size;
 	site->target = function->new_addr;
@@ -140,7 +142,7 @@ static void ksplice_make_sites(struct ksplice_switch *sw)
 		const struct ksplice_update *update = sw->updates[i];
 
 		for (j = 0; j < update->nr_functions; j++)
-			ksplice_make_site(sw, &update->functions[j], &sw->sites[sw->nr_sites++]);
+			ksplice_make_site(sw, update, &update->functions[j]);
 	}
 }
 
@@ -148,6 +150,9 @@ static void ksplice_make_sites(struct ksplice_switch *sw)
  * ksplice_switch_alloc() - all memory that the attempts of one change need
  * @list:	whose updates are validated (validate.c)
  * @direction:	apply or undo
+ *
+ * What grows with the number of functions need not be in one piece: a machine that has
+ * been up for long has no large ones left.
  *
  * Return: to be freed with ksplice_switch_free(), or NULL.
  */
@@ -166,9 +171,8 @@ struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_list *list,
 		sw->updates[i] = list->entries[i]->update;
 		functions += sw->updates[i]->nr_functions;
 	}
-	/* For 10,000 functions this is more than a kernel that has run for a year may have in
-	 * one piece.  It is read inside the stop and by the INT3 handler, in NMIs too: all
-	 * page tables share the entries above the vmalloc area from boot on, so it never faults.
+	/* Read inside the stop and by the INT3 handler, in NMIs too: all page tables share the
+	 * entries above the vmalloc area from boot on, so that it never faults.
 	 */
 	sw->sites = kvcalloc(functions, sizeof(*sw->sites), GFP_KERNEL);
 	sw->conflicts = kcalloc(KSPLICE_CONFLICTS_MAX, sizeof(*sw->conflicts), GFP_KERNEL);
@@ -217,10 +221,8 @@ static bool ksplice_site_reserved(struct ksplice_switch *sw)
 			owner = "a lock prefix";
 		if (!owner)
 			continue;
-		pr_warn("%s owns bytes at %pS\n", owner, start);
+		pr_warn("%s: %s owns bytes at %pS\n", sw->sites[i].id, owner, start);
 		sw->cause = KSPLICE_CODE_BUSY;
-		sw->bad_name = sw->sites[i].name;
-		sw->bad_addr = sw->sites[i].addr;
 		return true;
 	}
 	return false;

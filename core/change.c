@@ -101,8 +101,8 @@ static void ksplice_run_attempts(const struct ksplice_list *list, struct ksplice
 		if (debug)
 			ksplice_log_attempt(list, sw);
 		if (sw->bad_name)
-			pr_warn("%s: %s: unexpected byte at %pS\n", list->entries[0]->id,
-				sw->bad_name, (void *)sw->bad_addr);
+			pr_warn("%s: %s: unexpected byte at %pS\n", sw->bad_id, sw->bad_name,
+				(void *)sw->bad_addr);
 		if (!ksplice_worth_retrying(sw->cause) || attempt == KSPLICE_ATTEMPTS)
 			return;
 		if (msleep_interruptible(1000))

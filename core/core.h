@@ -101,6 +101,7 @@ struct ksplice_busy {
 /**
  * struct ksplice_site - a place where a jump is written or taken out
  * @addr:	run address
+ * @id:		of the update, for the report
  * @name:	the function's, for the report
  * @alias:	the same bytes, writable, mapped for the time of one attempt
  * @target:	where a task that meets our INT3 there goes on
@@ -111,6 +112,7 @@ struct ksplice_busy {
 #define KSPLICE_SITE_MAX	20
 struct ksplice_site {
 	unsigned long	addr;
+	const char	*id;
 	const char	*name;
 	u8		*alias;
 	unsigned long	target;
@@ -139,7 +141,8 @@ struct ksplice_site {
  * @failed_hook: which hook refused, if @cause is call_failed
  * @failed_update: whose hook that is
  * @hook_result: what it returned
- * @bad_name:	function whose bytes were not as expected
+ * @bad_name:	function whose bytes were not as expected, or NULL
+ * @bad_id:	of whose update
  * @bad_addr:	where; never shown to user space, only to the kernel log under %pS
  * @stopped_ns:	from the first CPU inside the stop to the last byte written, and the
  *		end of the hooks behind it
@@ -172,6 +175,7 @@ struct ksplice_switch {
 	const struct ksplice_update	*failed_update;
 	int				hook_result;
 	const char			*bad_name;
+	const char			*bad_id;
 	unsigned long			bad_addr;
 	u64				stopped_ns;
 	u64				call_ns;

@@ -106,7 +106,7 @@ int ksplice_map_sites(struct ksplice_switch *sw)
 
 	if (!sw->nr_sites)
 		return 0;
-	pages = kcalloc(2 * sw->nr_sites, sizeof(*pages), GFP_KERNEL);
+	pages = kvcalloc(2 * sw->nr_sites, sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return -ENOMEM;
 	for (i = 0; i < sw->nr_sites; i++) {
@@ -145,7 +145,7 @@ fault:
 	ksplice_unmap_sites(sw);
 	ret = -EFAULT;
 out:
-	kfree(pages);
+	kvfree(pages);
 	return ret;
 }
 

@@ -95,7 +95,7 @@ static __always_inline u32 ksplice_first_difference(const struct ksplice_range *
 	return k;
 }
 
-static bool ksplice_body_as_matched(struct ksplice_switch *sw,
+static bool ksplice_body_as_matched(struct ksplice_switch *sw, const struct ksplice_update *update,
 				    const struct ksplice_function *function)
 {
 	u32 i;
@@ -107,6 +107,7 @@ static bool ksplice_body_as_matched(struct ksplice_switch *sw,
 		if (at == range->size)
 			continue;
 		sw->cause = KSPLICE_NO_MATCH;
+		sw->bad_id = update->id;
 		sw->bad_name = function->name;
 		sw->bad_addr = range->start + at;
 		return false;
@@ -123,7 +124,7 @@ static bool ksplice_bodies_as_matched(struct ksplice_switch *sw)
 		const struct ksplice_update *update = sw->updates[i];
 
 		for (j = 0; j < update->nr_functions; j++) {
-			if (!ksplice_body_as_matched(sw, &update->functions[j]))
+			if (!ksplice_body_as_matched(sw, update, &update->functions[j]))
 				return false;
 		}
 	}
@@ -142,6 +143,7 @@ static bool ksplice_sites_are_ours(struct ksplice_switch *sw)
 			if (READ_ONCE(((u8 *)sw->sites[i].addr)[k]) == sw->sites[i].from[k])
 				continue;
 			sw->cause = KSPLICE_CODE_BUSY;
+			sw->bad_id = sw->sites[i].id;
 			sw->bad_name = sw->sites[i].name;
 			sw->bad_addr = sw->sites[i].addr + k;
 			return false;

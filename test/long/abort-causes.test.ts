@@ -48,9 +48,9 @@ describe('the core', () => {
 
   it.for([
     ['kmalloc_trace', 1],
-    ['__kmalloc', 3],
+    ['__kmalloc', 1],
     ['vmap', 1],
-    ['kvmalloc_node', 0],
+    ['kvmalloc_node', 3],
   ] as const)(
     'without the memory that %s gives, out_of_memory, and the kernel as it was',
     async ([name, least]) => {
