@@ -37,7 +37,7 @@ async function kernelOf(
     });
     return { image, flags: ['--kernel', RELEASE] };
   }
-  const { source, config, image } = await debugKernelParts(cache);
+  const { source, config, image } = debugKernelParts(cache);
   return { image, flags: ['--source', source, '--config', config, '--image', image] };
 }
 

@@ -4,18 +4,18 @@
  *
  * Units that the torture update changes are compiled without KASAN's checks, since an update of instrumented code would
  * have to carry tables over that it has none of; the core, and all that it calls, is instrumented. That is one line in
- * each of some Makefiles, in a copy of the tree made of hard links.
+ * each of some Makefiles.
  */
-import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { debianSources } from '../../src/debian/debian-sources.ts';
-import { MissingError } from '../../src/diagnostics/error.ts';
-import { run } from '../../src/process/run.ts';
-import { buildSmallKernel, type SmallKernel, smallKernelIn } from '../small-kernel/build-kernel.ts';
-
-const RELEASE = '6.1.0-47-cloud-amd64';
-const CONFIG = join(import.meta.dirname, 'debug.config');
+import {
+  buildPlan,
+  builtKernel,
+  type KernelPlan,
+  ONLY,
+  type PlanOptions,
+  type SmallKernel,
+} from '../small-kernel/small-kernel.ts';
 
 /** Objects of scripts/torture/hot.patch. */
 const UNINSTRUMENTED = [
@@ -28,48 +28,37 @@ const UNINSTRUMENTED = [
   'net/ipv4/tcp_output.o',
 ] as const;
 
-function homeIn(cacheDir: string): string {
-  return join(cacheDir, 'debug-kernel');
+/** Writes the Makefiles with those lines. */
+async function leaveOut(source: string, folder: string): Promise<readonly string[]> {
+  const texts = new Map<string, string>();
+  for (const object of UNINSTRUMENTED) {
+    const makefile = join(dirname(object), 'Makefile');
+    const text = texts.get(makefile) ?? (await readFile(join(source, makefile), 'utf8'));
+    texts.set(makefile, `${text}\nKASAN_SANITIZE_${object.slice(object.lastIndexOf('/') + 1)} := n\n`);
+  }
+  for (const [makefile, text] of texts) {
+    await mkdir(dirname(join(folder, makefile)), { recursive: true });
+    await writeFile(join(folder, makefile), text);
+  }
+  return [...texts.keys()];
 }
+
+const PLAN: KernelPlan = {
+  folder: 'debug-kernel',
+  title: 'the debugging kernel',
+  command: 'npm run debug-kernel',
+  release: '6.1.0-47-cloud-amd64',
+  fragment: join(import.meta.dirname, 'debug.config'),
+  change: leaveOut,
+  variants: [ONLY],
+};
 
 /** Throws MissingError if it was not built yet. */
-export async function debugKernelParts(cacheDir: string): Promise<SmallKernel> {
-  const parts = smallKernelIn(homeIn(cacheDir));
-  if (!existsSync(parts.config) || !existsSync(parts.image)) {
-    throw new MissingError('unknown_kernel', `${parts.image}: the debugging kernel is not built`, {
-      hint: 'npm run debug-kernel',
-    });
-  }
-  return parts;
-}
-
-/** The source with those lines; made once. */
-async function linkedSource(source: string, target: string): Promise<void> {
-  if (existsSync(target)) return;
-  const unfinished = `${target}.new`;
-  await rm(unfinished, { recursive: true, force: true });
-  await mkdir(dirname(target), { recursive: true });
-  await run(['cp', '-al', source, unfinished]);
-  for (const object of UNINSTRUMENTED) {
-    const makefile = join(unfinished, dirname(object), 'Makefile');
-    // A file of its own, so that the one in the cache stays as it is.
-    const text = await readFile(makefile);
-    await rm(makefile);
-    await writeFile(makefile, text);
-    await appendFile(makefile, `\nKASAN_SANITIZE_${object.slice(object.lastIndexOf('/') + 1)} := n\n`);
-  }
-  await rename(unfinished, target);
+export function debugKernelParts(cacheDir: string): SmallKernel {
+  return builtKernel(PLAN, cacheDir);
 }
 
 /** Builds it, or what is missing of it: 14 minutes of processor time. */
-export async function buildDebugKernel(options: {
-  readonly cacheDir: string;
-  readonly jobs: number;
-  readonly onProgress: (line: string) => void;
-}): Promise<SmallKernel> {
-  const { cacheDir, jobs, onProgress } = options;
-  const debian = await debianSources(RELEASE, { cacheDir, parts: ['source'], onProgress });
-  const home = homeIn(cacheDir);
-  await linkedSource(debian.source, smallKernelIn(home).source);
-  return await buildSmallKernel({ home, fragment: CONFIG, jobs, onProgress });
+export async function buildDebugKernel(options: PlanOptions): Promise<SmallKernel> {
+  return await buildPlan(PLAN, options);
 }
