@@ -34,6 +34,8 @@ describe('completion', () => {
     expect(proposed('ksplice', 'uninstall', '--k')).toEqual(['--kernel']);
     expect(proposed('ksplice', 'key', 'sign', '--ser')).toEqual(['--serial']);
     expect(proposed('ksplice', 'apply', 'kspl')).toEqual(['ksplice']);
+    expect(proposed('ksplice', 'apply', '--engine', '')).toEqual(['jump', 'livepatch']);
+    expect(proposed('ksplice', 'apply', '--engine', 'l')).toEqual(['livepatch']);
     expect(proposed('ksplice', 'nothing', 'x')).toEqual([]);
   });
 

@@ -12,6 +12,8 @@ interface Option {
   readonly brief: string;
   /** `FILE`, `ID`; undefined if it takes no value. */
   readonly value: string | undefined;
+  /** All that its value may be; empty if that is no list. */
+  readonly choices: readonly string[];
 }
 
 export interface CompletedCommand {
@@ -37,7 +39,8 @@ function describe(name: string, target: Command<CliContext>): CompletedCommand {
       definition.kind === 'boolean'
         ? undefined
         : ('placeholder' in definition && definition.placeholder) || 'VALUE';
-    return { name: flag, alias, brief: definition.brief, value };
+    const choices = definition.kind === 'enum' ? definition.values : [];
+    return { name: flag, alias, brief: definition.brief, value, choices };
   });
   const first =
     positional === undefined
@@ -45,7 +48,13 @@ function describe(name: string, target: Command<CliContext>): CompletedCommand {
       : positional.kind === 'array'
         ? positional.parameter
         : positional.parameters[0];
-  const help: Option = { name: 'help', alias: 'h', brief: 'Print this help and exit', value: undefined };
+  const help: Option = {
+    name: 'help',
+    alias: 'h',
+    brief: 'Print this help and exit',
+    value: undefined,
+    choices: [],
+  };
   return { name, brief: target.brief, options: [...options, help], argument: first?.placeholder };
 }
 
@@ -81,8 +90,12 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
     const values = command.options
       .filter(({ value }) => value !== undefined)
       .flatMap(({ name, alias }) => [`--${name}`, ...(alias === undefined ? [] : [`-${alias}`])]);
+    const listed = command.options.filter(({ choices }) => choices.length > 0);
     return [
       `\t${quoted(command.name)})`,
+      ...listed.map(
+        ({ name, choices }) => `\t\t[ "$previous" != --${name} ] || choices=${quoted(choices.join(' '))}`,
+      ),
       `\t\toptions=${quoted(words(command).join(' '))}`,
       `\t\tvalued=${quoted(` ${values.join(' ')} `)}`,
       `\t\targument=${quoted(command.argument ?? '')}`,
@@ -100,7 +113,7 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
 _ksplice()
 {
 	local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-	local first=\${COMP_WORDS[1]} name second= options= valued= argument=
+	local first=\${COMP_WORDS[1]} name second= options= valued= argument= choices=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W ${quoted([...grouped.map(([word]) => word), '--help', '--version'].join(' '))} -- "$current")
@@ -123,7 +136,9 @@ ${cases.join('\n')}
 		return
 		;;
 	esac
-	if [[ $current == -* ]]; then
+	if [ -n "$choices" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current")
+	elif [[ $current == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 	elif [[ $valued == *" $previous "* || $argument != ID ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
@@ -141,9 +156,10 @@ const zshText = (text: string): string => text.replaceAll(/[[\]:\\]/g, '\\$&');
 
 const zshArgument = (placeholder: string): string =>
   placeholder === 'ID' ? '*:ID:_ksplice_ids' : `*:${placeholder}:_files`;
-const zshOption = ({ name, alias, brief, value }: Option): string => {
+const zshOption = ({ name, alias, brief, value, choices }: Option): string => {
   const names = alias === undefined ? `--${name}` : `{-${alias},--${name}}`;
-  const rest = `[${zshText(brief)}]${value === undefined ? '' : `:${value}:_files`}`;
+  const values = choices.length === 0 ? '_files' : `(${choices.join(' ')})`;
+  const rest = `[${zshText(brief)}]${value === undefined ? '' : `:${value}:${values}`}`;
   return alias === undefined ? quoted(`${names}${rest}`) : `${names}${quoted(rest)}`;
 };
 
@@ -210,38 +226,49 @@ _ksplice "$@"
 `;
 }
 
+/** What `-n` asks: whether these words, without flags, are all that is typed, or how it begins. fish's own ask whether a word is there at all. */
+const FISH_CONDITIONS = `function __ksplice_words
+	string match --invert -- '-*' (commandline --tokenize --cut-at-cursor --current-process)[2..]
+end
+function __ksplice_is
+	set -l words (__ksplice_words)
+	test "$argv" = "$words"
+end
+function __ksplice_begins
+	set -l words (__ksplice_words)
+	set -l first $words[1..(count $argv)]
+	test "$argv" = "$first"
+end
+`;
+
+function fishOption(condition: string, { name, alias, brief, value, choices }: Option): string {
+  const short = alias === undefined ? '' : ` -s ${alias}`;
+  const values =
+    choices.length > 0 ? ` -x -a ${quoted(choices.join(' '))}` : value === undefined ? '' : ' -r';
+  return `complete -c ksplice -n ${quoted(condition)}${short} -l ${name}${values} -d ${quoted(brief)}`;
+}
+
 export function fishCompletion(commands: readonly CompletedCommand[]): string {
   const grouped = [...groups(commands)];
   const lines = grouped.flatMap(([word, list]) => {
     const isSingle = list.length === 1 && list[0]?.name === word;
     const brief = isSingle ? (list[0]?.brief ?? '') : list.map(({ name }) => name.split(' ')[1]).join(', ');
     return [
-      `complete -c ksplice -n __fish_use_subcommand -f -a ${word} -d ${quoted(brief)}`,
+      `complete -c ksplice -n __ksplice_is -f -a ${word} -d ${quoted(brief)}`,
       ...list.flatMap((command) => {
         const [, second] = command.name.split(' ');
-        const seen = `__fish_seen_subcommand_from ${word}`;
-        const siblings = list.map(({ name }) => name.split(' ')[1] ?? '').join(' ');
-        const condition = second === undefined ? seen : `${seen}; and __fish_seen_subcommand_from ${second}`;
+        const condition = `__ksplice_begins ${command.name}`;
         const own =
           second === undefined
             ? []
-            : [
-                `complete -c ksplice -n ${quoted(`${seen}; and not __fish_seen_subcommand_from ${siblings}`)} -f -a ${second} -d ${quoted(command.brief)}`,
-              ];
+            : [`complete -c ksplice -n '__ksplice_is ${word}' -f -a ${second} -d ${quoted(command.brief)}`];
         const ids =
           command.argument === 'ID'
             ? [`complete -c ksplice -n ${quoted(condition)} -f -a ${quoted(`(${LIST_IDS})`)}`]
             : [];
-        return [
-          ...own,
-          ...ids,
-          ...command.options.map(
-            ({ name, alias, brief: what, value }) =>
-              `complete -c ksplice -n ${quoted(condition)}${alias === undefined ? '' : ` -s ${alias}`} -l ${name}${value === undefined ? '' : ' -r'} -d ${quoted(what)}`,
-          ),
-        ];
+        return [...own, ...ids, ...command.options.map((option) => fishOption(condition, option))];
       }),
     ];
   });
-  return `# fish completion for ksplice(1), made from its commands\n${lines.join('\n')}\n`;
+  return `# fish completion for ksplice(1), made from its commands\n${FISH_CONDITIONS}${lines.join('\n')}\n`;
 }

@@ -16,6 +16,7 @@ import { kernelPackage } from '../support/debian/kernel-package.ts';
 import { DebianMachine } from '../support/debian/machine.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { UPDATE_ID, updateFile } from '../support/live/update-file.ts';
+import { guestSource } from '../support/vm/guest-program.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
 
 const NEXT_RELEASE = '6.1.0-50-cloud-amd64';
@@ -73,6 +74,27 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
     expect(text).toContain(`${UPDATE_ID}: installed: applied whenever ${TEST_RELEASE} boots`);
     expect(await machine.answer()).toBe('EPERM');
     expect((await machine.run(`ksplice view ${UPDATE_ID}`)).text).toContain('at boot      applied');
+  });
+
+  it('completes commands, flags, their values and IDs in fish and in zsh', async () => {
+    await machine.vm.put('/root/complete.zsh', await readFile(guestSource('complete.zsh')));
+    const fish = async (typed: string): Promise<readonly string[]> => {
+      const { text } = await machine.run(`fish -c "complete -C '${typed}'"`);
+      return text.split('\n').flatMap((line) => (line === '' ? [] : [line.replace(/\t.*/, '')]));
+    };
+    const zsh = async (typed: string): Promise<string> =>
+      (await machine.run(`zsh -f /root/complete.zsh '${typed}' 20`)).text;
+    expect(await fish('ksplice ap')).toEqual(['apply']);
+    expect(await fish('ksplice boot ')).toEqual(['apply', 'good', 'retry', 'shutdown', 'status']);
+    // Not those of ksplice apply.
+    expect(await fish('ksplice boot apply --')).toEqual(['--help', '--json', '--quiet', '--verbose']);
+    expect(await fish('ksplice apply --engine ')).toEqual(['jump', 'livepatch']);
+    expect(await fish('ksplice undo ')).toEqual([UPDATE_ID]);
+    expect(await zsh('ksplice ap')).toMatch(/^apply +-- Switch the running kernel/m);
+    expect(await zsh('ksplice boot ')).toMatch(/^retry +-- Apply what is held back/m);
+    expect(await zsh('ksplice boot apply --')).not.toContain('--engine');
+    expect(await zsh('ksplice apply --engine ')).toMatch(/^jump +livepatch/m);
+    expect(await zsh('ksplice undo ')).toMatch(new RegExp(`^${UPDATE_ID}`, 'm'));
   });
 
   it('applies it after a shutdown that came soon: that is no crash', async () => {
