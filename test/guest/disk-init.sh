@@ -15,6 +15,10 @@ until [ -b /dev/vda ]; do
 	[ "$tries" -lt 100 ] || echo "no disk"
 	sleep 0.1
 done
+# As an initramfs does it: what a machine had in memory when it hibernated is read before anything is mounted.
+case " $(cat /proc/cmdline) " in
+*' resume='*) cat /sys/block/vda/dev >/sys/power/resume ;;
+esac
 mkdir -p /disk/root
 mount -t ext4 /dev/vda /disk/root
 umount /proc /sys

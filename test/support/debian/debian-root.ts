@@ -85,6 +85,8 @@ export async function debianRoot(root: string, packages: readonly string[], cach
 export interface DiskFile {
   readonly path: string;
   readonly contents: Uint8Array | string;
+  /** 0644 unless told. */
+  readonly mode?: number;
 }
 
 /** A disk image with Debian, `packages` installed in a chroot, and `files`. Removed by the caller. */
@@ -112,9 +114,9 @@ export async function debianDisk(
       join(root, 'etc/systemd/journald.conf.d/disk.conf'),
       '[Journal]\nStorage=persistent\nSyncIntervalSec=1s\n',
     );
-    for (const { path, contents } of files) {
+    for (const { path, contents, mode = 0o644 } of files) {
       await mkdir(join(root, dirname(path)), { recursive: true });
-      await writeFile(join(root, path), contents);
+      await writeFile(join(root, path), contents, { mode });
     }
     await run(['mke2fs', '-q', '-t', 'ext4', '-d', root, '-O', '^metadata_csum', image, `${DISK_MB}M`]);
   } finally {
