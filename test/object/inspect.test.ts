@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../src/cli/run-cli.ts';
 import { inspectUpdate } from '../../src/report/inspect/inspect-update.ts';
@@ -204,6 +205,27 @@ describe('the page in Chromium', () => {
     await dark.click('#theme');
     expect([await light.evaluate(background), await dark.evaluate(background)]).toEqual([black, white]);
     await Promise.all([light.close(), dark.close()]);
+  });
+
+  it('tells what is old and what is new by a sign, too, and not by colour alone', async () => {
+    const tab = await open(page);
+    await tab.keyboard.press('e');
+    const signs = `[...document.querySelectorAll('table.two tr')].flatMap((row) => [3, 6].map((column) => {
+      const cell = row.children[column - 1];
+      return row.className + column + ' ' + (cell.textContent === '' ? 'none' : getComputedStyle(cell, '::before').content);
+    }))`;
+    const found = new Set(v.parse(v.array(v.string()), await tab.evaluate(signs)));
+    expect([...found].toSorted()).toEqual([
+      'added3 none',
+      'added6 "+"',
+      'changed3 "-"',
+      'changed6 "+"',
+      'removed3 "-"',
+      'removed6 none',
+      'same3 ""',
+      'same6 ""',
+    ]);
+    await tab.close();
   });
 
   it('fits a phone: nothing is wider than the screen, and both sides stand below each other', async () => {

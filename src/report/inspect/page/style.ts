@@ -32,6 +32,8 @@ button { cursor: pointer; white-space: nowrap; }
 main { max-width: 96rem; margin: 0 auto; padding: 0 1rem 4rem; }
 h2 { margin: 2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); font-size: 1.2rem; }
 h3 { margin: 1.2rem 0 .4rem; font-size: 1rem; overflow-wrap: anywhere; }
+h3 code { font-size: 14px; font-weight: 600; }
+h3 .dim { font-size: .85rem; font-weight: normal; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .2rem 1rem; margin: .5rem 0; }
 dt { color: var(--dim); }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -65,6 +67,10 @@ table.code { width: 100%; border-collapse: collapse; table-layout: fixed; }
 table.code td { padding: 0 .4rem; vertical-align: top; overflow-wrap: anywhere; tab-size: 8; }
 table.code td:nth-child(3n+1) { width: 3.6rem; color: var(--dim); text-align: right; }
 table.code td:nth-child(3n+2) { width: 7rem; color: var(--dim); }
+/* Not by colour alone. */
+table.two td:nth-child(3n):not(:empty)::before { content: ""; display: inline-block; width: 1.2rem; color: var(--dim); }
+table.two :is(.changed, .removed) td:nth-child(3):not(:empty)::before { content: "-"; }
+table.two :is(.changed, .added) td:nth-child(6):not(:empty)::before { content: "+"; }
 table.code abbr { text-decoration: none; }
 table.two td:nth-child(4) { border-left: 1px solid var(--line); }
 tr.removed td:nth-child(-n+3) { background: var(--removed); } tr.added td:nth-child(n+4) { background: var(--added); }
@@ -96,9 +102,6 @@ kbd { display: inline-block; min-width: 1.6rem; padding: 0 .3rem; border: 1px so
   table.code td:nth-child(3n+2) { display: none; }
   table.two td:nth-child(4) { border-left: 0; }
   tr.same td:nth-child(-n+3), tr.added td:nth-child(-n+3), tr.removed td:nth-child(n+4) { display: none; }
-  table.code tr td:nth-child(3n):not(:empty)::before { color: var(--dim); }
-  tr.changed td:nth-child(3)::before, tr.removed td:nth-child(3)::before { content: "- "; }
-  tr.changed td:nth-child(6)::before, tr.added td:nth-child(6)::before { content: "+ "; }
   table.stack, table.stack tbody, table.stack tr, table.stack td { display: block; }
   table.stack thead { display: none; }
   table.stack td { padding: 0; border: 0; }
