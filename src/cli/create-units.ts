@@ -124,7 +124,7 @@ function livepatchNotes({ path: unit, functions }: UpdateUnit): readonly string[
   return functions.flatMap(({ preName, needsLivepatch }) =>
     needsLivepatch === null
       ? []
-      : [`${unit}: ${preName} needs livepatch: ${livepatchReasons[needsLivepatch]}, so apply refuses it`],
+      : [`${unit}: ${preName} needs livepatch: ${livepatchReasons[needsLivepatch]}, so it takes apply --engine livepatch`],
   );
 }
 

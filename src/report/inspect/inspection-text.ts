@@ -111,7 +111,7 @@ function functionLines(unit: InspectedUnit): Lines {
       ...indented(reasonsFor(one, unit), '    '),
       ...(one.needsLivepatch === null
         ? []
-        : [`    needs livepatch: ${one.needsLivepatch}; apply refuses it`]),
+        : [`    needs livepatch: ${one.needsLivepatch}; it takes apply --engine livepatch`]),
       ...runLines(one),
     ]),
     ...unit.escapes.reasons.map((reason) => `  stays loaded after an undo: ${reason}`),

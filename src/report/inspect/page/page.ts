@@ -134,7 +134,7 @@ function remarkSection({ created, units }: Inspection): Markup | string {
     functions.flatMap(({ name, needsLivepatch }) =>
       needsLivepatch === null
         ? []
-        : [`${path}: ${name} needs livepatch (${needsLivepatch}): apply refuses it`],
+        : [`${path}: ${name} needs livepatch (${needsLivepatch}): it takes apply --engine livepatch`],
     ),
   );
   if (remarks.length + livepatch.length === 0) return '';
