@@ -85,9 +85,15 @@ export async function checkAgainstKernel(
       );
     }
     kernel.prefetch(namesOf(objects));
-    session.progress.step('matching');
-    const check = await checkUpdate(update, objects, kernel, () =>
-      kernel.isRunning ? textPatches(kernel) : [],
+    const count = objects.units.length;
+    const check = await checkUpdate(
+      update,
+      objects,
+      kernel,
+      () => (kernel.isRunning ? textPatches(kernel) : []),
+      (path, number) => {
+        session.progress.step(`matching ${path}${count === 1 ? '' : `, ${number} of ${count}`}`);
+      },
     );
     const difference = identityDifference(update.kernel, identity, found);
     return {

@@ -124,7 +124,9 @@ function livepatchNotes({ path: unit, functions }: UpdateUnit): readonly string[
   return functions.flatMap(({ preName, needsLivepatch }) =>
     needsLivepatch === null
       ? []
-      : [`${unit}: ${preName} needs livepatch: ${livepatchReasons[needsLivepatch]}, so it takes apply --engine livepatch`],
+      : [
+          `${unit}: ${preName} needs livepatch: ${livepatchReasons[needsLivepatch]}, so it takes apply --engine livepatch`,
+        ],
   );
 }
 

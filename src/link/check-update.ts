@@ -114,7 +114,7 @@ export interface UpdateCheck {
 }
 
 /**
- * Checks an update. A unit that does not match is in the result; throws RefusedError and MatchError for what
+ * Checks an update; `onUnit` is called before each unit, the first one has number 1. A unit that does not match is in the result; throws RefusedError and MatchError for what
  * would stop linking.
  */
 export async function checkUpdate(
@@ -122,12 +122,14 @@ export async function checkUpdate(
   objects: UpdateObjects,
   kernel: Kernel,
   patches: TextPatches = noPatches,
+  onUnit: (path: string, number: number) => void = () => undefined,
 ): Promise<UpdateCheck> {
   const units = [];
   const mode = await modeOptions(objects.matching);
   const options = { ...mode, tables: new RunTables(kernel), patches };
   for (const [index, unit] of objects.units.entries()) {
     const references = update.units[index]?.references ?? [];
+    onUnit(unit.path, index + 1);
     units.push(await checkUnit(unit, references, objects.on, kernel, options));
   }
   const matches = units.flatMap(({ match }) => (match === undefined ? [] : [match]));

@@ -12,6 +12,6 @@ export interface LiveContext {
   readonly engine: Engine;
   /** How long a transition of the kernel's livepatch may take, in milliseconds. */
   readonly waitMs: number;
-  /** A step begins: `match net/ipv4/ip_options.o`. */
+  /** A step begins: `match net/ipv4/ip_options.o, 2 of 5`. */
   readonly onStep: (step: string) => void;
 }

@@ -21,9 +21,10 @@ export async function matchUpdate(
   const matches: MatchedUnit[] = [];
   const tables = new RunTables(kernel);
   const mode = await modeOptions(objects.matching);
-  for (const unit of objects.units) {
-    const { path } = unit;
-    context.onStep(`match ${path}`);
+  const { units } = objects;
+  for (const [index, unit] of units.entries()) {
+    const count = units.length === 1 ? '' : `, ${index + 1} of ${units.length}`;
+    context.onStep(`match ${unit.path}${count}`);
     const options = { ...mode, tables, patches: () => textPatches(kernel) };
     const result = matchWithBelow(unit, objects.on, kernel, options);
     if ('match' in result) {
