@@ -7,6 +7,10 @@
  * livepatch are known to that kernel's headers only.  The linker on the machine
  * adds the same replacement code and tables, and those of livepatch.h.
  *
+ * A module that was linked at rest (src/link/link-at-rest.ts) knows no address.  Those
+ * of the kernel are filled in before init runs, those of a module by
+ * klp_enable_patch(), so code is compared in the first callback.
+ *
  * Contexts: init and exit run in a process.  The callbacks run in one, too, with
  * klp_mutex held: inside of klp_enable_patch(), in the writer of the sysfs file
  * `enabled`, or in the work that completes a transition.  Nothing here is reached
@@ -21,6 +25,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/utsname.h>
 
 #include "../ksplice.h"
 #include "livepatch.h"
@@ -53,6 +58,39 @@ static void call_hooks(enum ksplice_hook_kind kind)
 	}
 }
 
+/* Is the old code as run-pre matching saw it?  Read as data: it may be gone. */
+static bool is_unchanged(const struct ksplice_range *range)
+{
+	const u8 *at = (const u8 *)range->start;
+	u32 i;
+	u8 byte;
+
+	for (i = 0; i < range->size; i++) {
+		if (copy_from_kernel_nofault(&byte, at + i, 1))
+			return false;
+		if ((byte ^ range->body[i]) & range->mask[i])
+			return false;
+	}
+	return true;
+}
+
+static int check_code(void)
+{
+	const struct ksplice_function *function = ksplice_update_functions;
+	u32 i, j;
+
+	for (i = 0; i < ksplice_update_nr_functions; i++, function++) {
+		for (j = 0; j < function->nr_ranges; j++) {
+			if (is_unchanged(&function->ranges[j]))
+				continue;
+			pr_notice("%s: the code of %s has changed since it was matched\n",
+				  ksplice_update_id, function->name);
+			return -ESTALE;
+		}
+	}
+	return 0;
+}
+
 /* Called once, before anything is replaced: by the first object. */
 static int ksplice_before_patch(struct klp_object *object)
 {
@@ -60,6 +98,9 @@ static int ksplice_before_patch(struct klp_object *object)
 	int ret;
 	u32 i;
 
+	ret = check_code();
+	if (ret)
+		return ret;
 	reached = BEGUN;
 	for (i = 0; i < ksplice_update_nr_hooks; i++) {
 		if (ksplice_update_hooks[i].kind != KSPLICE_HOOK_PRE_APPLY)
@@ -72,6 +113,9 @@ static int ksplice_before_patch(struct klp_object *object)
 			  ksplice_update_hooks[i].name, ret);
 		return ret < 0 ? ret : -EPERM;
 	}
+	/* An address of something new may be kept from now on: the module stays. */
+	if (ksplice_update_flags & KSPLICE_UPDATE_RESIDENT)
+		__module_get(THIS_MODULE);
 	return 0;
 }
 
@@ -112,13 +156,14 @@ static int pin_modules(void)
 		return -ENOMEM;
 	for (i = 0; i < ksplice_livepatch_nr_pins; i++) {
 		preempt_disable();
-		module = __module_address(wanted[i].base);
+		module = wanted[i].base ? __module_address(wanted[i].base) :
+					  find_module(wanted[i].name);
 		if (module && (strcmp(module->name, wanted[i].name) || !try_module_get(module)))
 			module = NULL;
 		preempt_enable();
 		if (!module) {
-			pr_notice("%s: the module %s is not where it was\n", ksplice_update_id,
-				  wanted[i].name);
+			pr_notice("%s: the module %s is not %s\n", ksplice_update_id,
+				  wanted[i].name, wanted[i].base ? "where it was" : "loaded");
 			return -ENXIO;
 		}
 		pinned[nr_pinned++] = module;
@@ -126,35 +171,23 @@ static int pin_modules(void)
 	return 0;
 }
 
-/* Is the old code as run-pre matching saw it?  Read as data: it may be gone. */
-static bool is_unchanged(const struct ksplice_range *range)
+/* Is this the kernel that the module was linked for, and as linking took it to be? */
+static int check_kernel(void)
 {
-	const u8 *at = (const u8 *)range->start;
-	u32 i;
-	u8 byte;
+	const struct new_utsname *kernel = init_utsname();
 
-	for (i = 0; i < range->size; i++) {
-		if (copy_from_kernel_nofault(&byte, at + i, 1))
-			return false;
-		if ((byte ^ range->body[i]) & range->mask[i])
-			return false;
+	if (!*ksplice_livepatch_version)
+		return 0;
+	if (strcmp(kernel->release, ksplice_livepatch_release) ||
+	    strcmp(kernel->version, ksplice_livepatch_version)) {
+		pr_notice("%s: linked for %s, %s\n", ksplice_update_id,
+			  ksplice_livepatch_release, ksplice_livepatch_version);
+		return -ENOEXEC;
 	}
-	return true;
-}
-
-static int check_code(void)
-{
-	const struct ksplice_function *function = ksplice_update_functions;
-	u32 i, j;
-
-	for (i = 0; i < ksplice_update_nr_functions; i++, function++) {
-		for (j = 0; j < function->nr_ranges; j++) {
-			if (is_unchanged(&function->ranges[j]))
-				continue;
-			pr_notice("%s: the code of %s has changed since it was matched\n",
-				  ksplice_update_id, function->name);
-			return -ESTALE;
-		}
+	if (ksplice_livepatch_preemption && *ksplice_livepatch_preemption) {
+		pr_notice("%s: a cold part cannot be watched on a preemptible kernel\n",
+			  ksplice_update_id);
+		return -EOPNOTSUPP;
 	}
 	return 0;
 }
@@ -220,9 +253,9 @@ int init_module(void)
 {
 	int ret;
 
-	ret = pin_modules();
+	ret = check_kernel();
 	if (!ret)
-		ret = check_code();
+		ret = pin_modules();
 	if (!ret)
 		ret = fill_patch();
 	if (!ret) {

@@ -24,7 +24,7 @@ struct ksplice_livepatch_object {
 /**
  * struct ksplice_livepatch_pin - a module that has to stay where it is
  * @name:	the module
- * @base:	where matching found it
+ * @base:	where matching found it; 0 in a module that was linked at rest
  */
 struct ksplice_livepatch_pin {
 	const char	*name;
@@ -37,6 +37,14 @@ extern const u32 ksplice_livepatch_nr_objects;
 extern const u32 ksplice_livepatch_positions[];
 extern const struct ksplice_livepatch_pin ksplice_livepatch_pins[];
 extern const u32 ksplice_livepatch_nr_pins;
+/*
+ * In a module that was linked at rest: `uname -r` and `uname -v` of the kernel that it
+ * was linked for, else empty; and the key of a static call that has to be NULL, as it is
+ * where the kernel is not preemptible, or NULL where that is no matter.
+ */
+extern const char ksplice_livepatch_release[];
+extern const char ksplice_livepatch_version[];
+extern void *const *const ksplice_livepatch_preemption;
 /* Where the replacement code ends, which begins with a replacement. */
 extern const u8 ksplice_livepatch_code_end[];
 

@@ -1,5 +1,14 @@
 /** Commands that run much of the program. */
-const WHOLE: ReadonlySet<string> = new Set(['create', 'inspect', 'check', 'apply', 'undo', 'boot', 'debian']);
+const WHOLE: ReadonlySet<string> = new Set([
+  'create',
+  'inspect',
+  'check',
+  'link',
+  'apply',
+  'undo',
+  'boot',
+  'debian',
+]);
 
 /**
  * Which compiled code a command starts with: that of every function, or of those that a start needs, which is read five times as fast. With the

@@ -34,6 +34,7 @@ import { inspectCommand } from './inspect-command.ts';
 import { installCommand, uninstallCommand } from './install-command.ts';
 import { kernelSeriesCommand } from './kernel-series-command.ts';
 import { keyCommands } from './key-command.ts';
+import { linkCommand } from './link-command.ts';
 import { metricsCommand } from './metrics-command.ts';
 import { unameCommand } from './uname-command.ts';
 import { undoCommand } from './undo-command.ts';
@@ -59,6 +60,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
   | 'deb'
   | 'debian'
   | 'kernel-series'
+  | 'link'
   | 'cache',
   CliContext
 >({
@@ -79,6 +81,7 @@ export const root: RouteMap<CliContext> = buildRouteMap<
     deb: debCommand,
     debian: debianCommands,
     'kernel-series': kernelSeriesCommand,
+    link: linkCommand,
     cache: cacheCommands,
   },
   docs: {

@@ -70,6 +70,19 @@ function withoutEntries(section: Section, entries: ReadonlySet<number>): Section
   return { ...section, data, size: data.length, relocations };
 }
 
+/** Names of the keys whose branches would be frozen. */
+export function frozenKeys(
+  object: ObjectFile,
+  keys: Pick<KeyReader, 'addressOf' | 'isReadOnly'>,
+): readonly string[] {
+  const names = rewrittenPlaces(object).flatMap((place) => {
+    const key = place.kind === 'jump-label' ? keys.addressOf(place.key) : undefined;
+    if (place.kind !== 'jump-label' || key === undefined || !keys.isReadOnly(key)) return [];
+    return [object.symbols[place.key.symbol]?.name ?? '?'];
+  });
+  return [...new Set(names)];
+}
+
 /** The object with the branches of read-only keys frozen; the same object if there are none. */
 export function freezeBranches(object: ObjectFile, keys: KeyReader): ObjectFile {
   const frozen = rewrittenPlaces(object).flatMap(

@@ -10,14 +10,20 @@
  * (a local label); what is at address 0 (a weak symbol that is not there; the first per-CPU variable), which livepatch's
  * look-up takes for not found; and what the stub refers to, whose names are unique: livepatch goes through all of kallsyms
  * for each relocation, and the stub has more of them than most updates.
+ *
+ * A module that is linked at rest, for a kernel that does not run, has none of these (rest-symbols.ts), nor is the old code
+ * at an address: it begins at a symbol. What depends on how a machine has booted is left to the module (core/stub/livepatch.c),
+ * or refused.
  */
 import { RefusedError } from '../diagnostics/error.ts';
-import type { Address } from '../kernel/address.ts';
+import type { ObjectFile } from '../elf/model.ts';
+import { type Address, toAddress } from '../kernel/address.ts';
 import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
+import type { ModuleNote } from '../update/module-note.ts';
 import { updateModule } from '../update/update-id.ts';
 import { anyAddress } from './kernel-symbols.ts';
-import { type LinkObject, type LivepatchSymbol, linkModule } from './link-module.ts';
+import { type ExportedSymbol, type LinkObject, type LivepatchSymbol, linkModule } from './link-module.ts';
 import {
   definedIn,
   hookCalls,
@@ -30,7 +36,9 @@ import {
   unitObject,
 } from './link-update.ts';
 import {
+  hasColdPart,
   isPreemptible,
+  PREEMPTION_KEY,
   refuseEarlyUse,
   refuseHooks,
   refuseSleepingColdPart,
@@ -39,12 +47,16 @@ import {
 } from './livepatch-limits.ts';
 import { livepatchTables } from './livepatch-tables.ts';
 import { nameModule } from './module-stub.ts';
+import { noteObject } from './note-object.ts';
 import { isKernelAddress } from './reach.ts';
+import { type KernelAtRest, RestSymbols } from './rest-symbols.ts';
 import { type Trampoline, updateTables } from './update-tables.ts';
 
 export interface LivepatchToLink extends UpdateToLink {
   /** What the kernel's module loader compares; it tells how a kernel was built. */
   readonly vermagic: string;
+  /** Where the kernel does not run: what it is, and what the module is to say of itself. */
+  readonly atRest?: { readonly kernel: KernelAtRest; readonly note: ModuleNote };
 }
 
 function ownerOf(modules: readonly LoadedModule[], address: Address): LoadedModule | undefined {
@@ -76,14 +88,17 @@ function livepatchSymbol(
 interface Replaced {
   readonly target: string;
   readonly trampoline: Trampoline;
-  readonly position: number;
+  readonly old: LivepatchSymbol;
+  readonly hasColdPart: boolean;
 }
 
+/** `preemptible`: false where that is not known yet, too. */
 function replacedBy(
   unit: UnitToLink,
   number: number,
   kernel: Kernel,
   preemptible: boolean,
+  isAtRest: boolean,
 ): readonly Replaced[] {
   const { object, target } = unit.match;
   return unit.functions.map((one) => {
@@ -92,7 +107,8 @@ function replacedBy(
     refuseSleepingColdPart(object, preName, preemptible);
     const ranges = oldCodeOf(matchOf(unit, undefined), preName);
     const [first] = ranges;
-    const position = first === undefined ? undefined : positionOf(kernel, target, preName, first.start);
+    const address = first?.start ?? toAddress(0n);
+    const position = positionOf(kernel, target, preName, address);
     if (position === undefined) {
       throw new RefusedError(
         'livepatch_refused',
@@ -108,8 +124,10 @@ function replacedBy(
       ranges,
       siteOffset: site.offset,
       siteSize: site.size,
+      ...(isAtRest ? { old: `old:${number}:${preName}` } : {}),
     };
-    return { target, trampoline, position };
+    const old = { object: target, name: preName, position, address, boundWith: target };
+    return { target, trampoline, old, hasColdPart: hasColdPart(object, preName) };
   });
 }
 
@@ -126,17 +144,36 @@ export function linkLivepatch(update: LivepatchToLink, kernel: Kernel): LinkedMo
   const hooks = hookCalls(units);
   refuseHooks(hooks);
 
-  const preemptible = isPreemptible(kernel, update.vermagic);
+  const { atRest } = update;
+  const rest = atRest === undefined ? undefined : new RestSymbols(atRest.kernel);
+  // Whether a kernel at rest will be preemptible is a matter of how it boots, where there is a key for that.
+  const isSettled = rest === undefined || kernel.named(PREEMPTION_KEY).length === 0;
+  const preemptible = isSettled && isPreemptible(kernel, update.vermagic);
   const replaced = units
-    .flatMap((unit, i) => replacedBy(unit, i, kernel, preemptible))
+    .flatMap((unit, i) => replacedBy(unit, i, kernel, preemptible, rest !== undefined))
     .toSorted((a, b) => byObject(a.target, b.target));
   const trampolines = replaced.map(({ trampoline }) => trampoline);
 
   const modules = kernel.modules();
   const bound = new Set<Address>();
+  const refer = (
+    path: string,
+    boundWith: string,
+    name: string,
+    address: Address,
+  ): Address | LivepatchSymbol | ExportedSymbol => {
+    const found = livepatchSymbol(kernel, modules, boundWith, name, address);
+    return rest === undefined ? found : rest.refer(path, name, address, found);
+  };
   const unitObjects = units.map((unit) => {
-    const object = unitObject(update, unit, kernel, bound, (name, address) =>
-      livepatchSymbol(kernel, modules, unit.match.target, name, address),
+    const { path } = unit.replacement;
+    const object = unitObject(
+      update,
+      unit,
+      kernel,
+      bound,
+      (name, address) => refer(path, unit.match.target, name, address),
+      rest !== undefined,
     );
     refuseEarlyUse(object.object, object.resolve);
     return object;
@@ -145,28 +182,49 @@ export function linkLivepatch(update: LivepatchToLink, kernel: Kernel): LinkedMo
   const targets = [...new Set(units.map(({ match }) => match.target))].toSorted(byObject);
   const owners = [...bound].map((address) => ownerOf(modules, address)?.name);
   const name = updateModule(update.id);
-  const own = [
+  const pins = modules.filter((module) => targets.includes(module.name) || owners.includes(module.name));
+  const needsKey = !isSettled && replaced.some((each) => each.hasColdPart);
+  const own = (stub: ObjectFile): readonly ObjectFile[] => [
     updateTables(update.id, { trampolines, hooks, resident: update.resident }),
     livepatchTables({
       objects: targets.map((target) => ({
         name: target,
         functions: replaced.filter((each) => each.target === target).length,
       })),
-      positions: replaced.map(({ position }) => position),
-      pins: modules.filter((module) => targets.includes(module.name) || owners.includes(module.name)),
+      positions: replaced.map(({ old }) => old.position),
+      pins: pins.map(({ name: pinned, base }) => ({ name: pinned, base: rest === undefined ? base : 0n })),
+      ...(atRest === undefined
+        ? {}
+        : { atRest: { ...atRest.kernel, preemption: needsKey ? PREEMPTION_KEY : undefined } }),
     }),
-    nameModule(update.stub, name, update.moduleLayoutCrc),
+    stub,
+    ...(atRest === undefined ? [] : [noteObject(atRest.note)]),
   ];
-  const ownObjects = own.map((object): LinkObject => {
-    const resolve: LinkObject['resolve'] = (wanted) =>
-      wanted.includes(':')
-        ? replacementSymbol(units, wanted)
-        : (definedIn(own, units.length, wanted) ?? anyAddress(kernel, object.path, wanted));
-    return { object, isModuleObject: true, resolve };
-  });
+  const olds = new Map(replaced.map(({ trampoline, old }) => [trampoline.old, old]));
+  const ownObjects = (stub: ObjectFile): readonly LinkObject[] => {
+    const all = own(stub);
+    return all.map((object): LinkObject => {
+      const known = (wanted: string): Address | LivepatchSymbol | ExportedSymbol => {
+        const address = anyAddress(kernel, object.path, wanted);
+        return rest === undefined ? address : refer(object.path, VMLINUX, wanted, address);
+      };
+      const resolve: LinkObject['resolve'] = (wanted) =>
+        olds.get(wanted) ??
+        (wanted.includes(':')
+          ? replacementSymbol(units, wanted)
+          : (definedIn(all, units.length, wanted) ?? known(wanted)));
+      return { object, isModuleObject: true, resolve };
+    });
+  };
+  rest?.collect([...unitObjects, ...ownObjects(update.stub)]);
+  const extras =
+    rest === undefined
+      ? undefined
+      : { crcs: rest.crcs, modinfo: [`depends=${pins.map((each) => each.name).join(',')}`] };
+  const stub = nameModule(update.stub, name, update.moduleLayoutCrc, extras);
   const [start] = trampolines;
   const { bytes } = linkModule({
-    objects: [...unitObjects, ...ownObjects],
+    objects: [...unitObjects, ...ownObjects(stub)],
     functionSuffix: `.${name}`,
     ...(start === undefined ? {} : { first: replacementSymbol(units, start.replacement) }),
   });

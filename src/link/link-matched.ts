@@ -1,7 +1,7 @@
 import { InternalError, KspliceError, MissingError, RefusedError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Update } from '../update/update.ts';
-import { linkLivepatch } from './link-livepatch.ts';
+import { type LivepatchToLink, linkLivepatch } from './link-livepatch.ts';
 import { type CoreSymbols, type LinkedModule, linkUpdate, type UpdateToLink } from './link-update.ts';
 import type { MatchedUnit } from './matched-unit.ts';
 import { NEEDS_LIVEPATCH } from './old-code.ts';
@@ -73,6 +73,7 @@ export function linkMatchedLivepatch(
   objects: UpdateObjects,
   matches: readonly MatchedUnit[],
   kernel: Kernel,
+  atRest?: LivepatchToLink['atRest'],
 ): LinkedModule {
   if (objects.livepatch === undefined) {
     throw new MissingError(
@@ -84,5 +85,6 @@ export function linkMatchedLivepatch(
     );
   }
   const { vermagic } = update.kernel;
-  return linkLivepatch({ ...toLink(update, objects, matches), stub: objects.livepatch, vermagic }, kernel);
+  const linked = { ...toLink(update, objects, matches), stub: objects.livepatch, vermagic };
+  return linkLivepatch(atRest === undefined ? linked : { ...linked, atRest }, kernel);
 }

@@ -10,7 +10,8 @@
  * The loader then does for the replacement code what it does for any module: alternatives, paravirt,
  * retpolines, return thunks, ftrace, jump labels, ORC, bug and exception tables.
  *
- * The result holds addresses of this boot: it is valid for no other, and tells KASLR's secret.
+ * The result holds addresses of this boot: it is valid for no other, and tells KASLR's secret. A module that was
+ * linked at rest (link-livepatch.ts) has none: its references are found by the kernel, by export or by livepatch.
  */
 import { InternalError, RefusedError } from '../diagnostics/error.ts';
 import { hex } from '../diagnostics/hex.ts';
@@ -19,6 +20,7 @@ import {
   SHF_EXECINSTR,
   SHF_WRITE,
   SHT_NOBITS,
+  SHT_NOTE,
   SHT_PROGBITS,
   STB_GLOBAL,
   STB_LOCAL,
@@ -57,15 +59,20 @@ export interface LivepatchSymbol {
   readonly boundWith: string;
 }
 
+/** A symbol that the kernel exports to modules: its own loader finds it, by name. */
+export interface ExportedSymbol {
+  readonly exported: string;
+}
+
 export interface LinkObject {
   readonly object: ObjectFile;
   /** Compiled as a module's own, so it brings .modinfo and struct module. */
   readonly isModuleObject: boolean;
   /**
    * Where an undefined symbol is: an address in the kernel, a symbol of another object, or an address that
-   * is filled in later (`bindSymbols`), or by the kernel's livepatch.
+   * is filled in later (`bindSymbols`), by the kernel's livepatch, or by its loader.
    */
-  readonly resolve: (name: string) => Address | LinkedSymbol | LivepatchSymbol | 'later';
+  readonly resolve: (name: string) => Address | LinkedSymbol | LivepatchSymbol | ExportedSymbol | 'later';
 }
 
 export interface ModuleInput {
@@ -90,6 +97,7 @@ interface OutputSection {
   alignment: number;
   entrySize: number;
   isNobits: boolean;
+  isNote: boolean;
 }
 
 const KEPT_FLAGS = SHF_ALLOC | SHF_EXECINSTR | SHF_WRITE;
@@ -115,6 +123,7 @@ class Layout {
         alignment: 1,
         entrySize: 0,
         isNobits,
+        isNote: section.type === SHT_NOTE,
       });
       output -= 1;
     }
@@ -265,6 +274,9 @@ function targetOf(
   if (symbol.place === 'undefined') {
     const found = from.resolve(symbol.name);
     if (found === 'later') return { number: numbers.later(symbol.name), addend: 0, addresses: kernelBounds };
+    if (typeof found === 'object' && 'exported' in found) {
+      return { number: numbers.later(found.exported), addend: 0, addresses: kernelBounds };
+    }
     if (typeof found === 'bigint') {
       return { number: numbers.absolute(found), addend: 0, addresses: [found] };
     }
@@ -328,7 +340,8 @@ function sectionImage(
     contents.set(piece.section.data, piece.offset);
     relocations.push(...relocatePiece(input, layout, numbers, piece, contents));
   }
-  return { ...common, type: SHT_PROGBITS, entrySize: output.entrySize, contents, relocations };
+  const type = output.isNote ? SHT_NOTE : SHT_PROGBITS;
+  return { ...common, type, entrySize: output.entrySize, contents, relocations };
 }
 
 /** Functions and objects keep their symbols: backtraces and `perf` show them. */

@@ -14,11 +14,17 @@ import type { JumpLabelPlace } from '../kernel/tables/rewritten-place.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { updateModule } from '../update/update-id.ts';
 import { broughtBy, newlyExported } from './between-units.ts';
-import { freezeBranches } from './frozen-branches.ts';
+import { freezeBranches, frozenKeys } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit } from './kernel-symbols.ts';
 import { keyState } from './key-state.ts';
-import { type LinkedSymbol, type LinkObject, type LivepatchSymbol, linkModule } from './link-module.ts';
-import { PREEMPTION_KEY } from './livepatch-limits.ts';
+import {
+  type ExportedSymbol,
+  type LinkedSymbol,
+  type LinkObject,
+  type LivepatchSymbol,
+  linkModule,
+} from './link-module.ts';
+import { PREEMPTION_KEY, refused } from './livepatch-limits.ts';
 import type { MatchedUnit } from './matched-unit.ts';
 import { nameModule } from './module-stub.ts';
 import { checkLayout, checkSite, oldRanges, refusePatched } from './old-code.ts';
@@ -156,13 +162,16 @@ function addressOf(
  * A unit's replacement code, with what its references stand for.
  * @param bound gets every address that is referred to
  * @param refer what stands for a symbol of the kernel; its address, unless the kernel is to find it by itself
+ * @param isAtRest how the kernel will be that the module is loaded into is not known
  */
 export function unitObject(
   update: UpdateToLink,
   unit: UnitToLink,
   kernel: Kernel,
   bound: Set<Address>,
-  refer: (name: string, address: Address) => Address | LivepatchSymbol = (_, address) => address,
+  refer: (name: string, address: Address) => Address | LivepatchSymbol | ExportedSymbol = (_, address) =>
+    address,
+  isAtRest = false,
 ): LinkObject {
   const references = new Map(unit.references.map((reference) => [reference.symbol, reference]));
   const addressOrOwn = (name: string): Address | LinkedSymbol => {
@@ -173,8 +182,16 @@ export function unitObject(
     bound.add(address);
     return address;
   };
-  const object = freezeBranches(unit.replacement, keyReader(kernel, unit.replacement, addressOrOwn));
-  const resolve = (name: string): Address | LinkedSymbol | LivepatchSymbol => {
+  const keys = keyReader(kernel, unit.replacement, addressOrOwn);
+  const [frozen] = isAtRest ? frozenKeys(unit.replacement, keys) : [];
+  if (frozen !== undefined) {
+    throw refused(
+      `${unit.replacement.path}: a branch by ${frozen}, which is set when a machine boots and then read-only`,
+      'link it on the machine (ksplice apply)',
+    );
+  }
+  const object = freezeBranches(unit.replacement, keys);
+  const resolve = (name: string): Address | LinkedSymbol | LivepatchSymbol | ExportedSymbol => {
     const found = addressOrOwn(name);
     return typeof found === 'bigint' ? refer(references.get(name)?.preName ?? name, found) : found;
   };

@@ -11,12 +11,12 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { HookKind } from '../kernel/tables/hooks.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
-import type { LinkedSymbol, LivepatchSymbol } from './link-module.ts';
+import type { ExportedSymbol, LinkedSymbol, LivepatchSymbol } from './link-module.ts';
 import { isKernelAddress } from './reach.ts';
 
 const JUMP_ENGINE = 'apply it with the jump engine (ksplice apply --engine jump)';
 
-function refused(message: string, hint = JUMP_ENGINE): RefusedError {
+export function refused(message: string, hint = JUMP_ENGINE): RefusedError {
   return new RefusedError('livepatch_refused', `livepatch: ${message}`, { hint });
 }
 
@@ -79,7 +79,7 @@ function sleepingCalls(pre: ObjectFile, name: string): readonly string[] {
   });
 }
 
-function hasColdPart(pre: ObjectFile, name: string): boolean {
+export function hasColdPart(pre: ObjectFile, name: string): boolean {
   return pre.symbols.some(
     (symbol) =>
       symbol.type === STT_FUNC && (symbol.name === `${name}.cold` || symbol.name.startsWith(`${name}.cold.`)),
@@ -116,7 +116,7 @@ export function refuseSleepingColdPart(pre: ObjectFile, name: string, preemptibl
   }
 }
 
-type Resolved = Address | LinkedSymbol | LivepatchSymbol | 'later';
+type Resolved = Address | LinkedSymbol | LivepatchSymbol | ExportedSymbol | 'later';
 
 function isOfModule(found: Resolved): boolean {
   if (typeof found === 'bigint') return !isKernelAddress(found);

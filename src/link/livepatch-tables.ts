@@ -4,7 +4,6 @@
  */
 import type { ObjectFile } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
-import type { LoadedModule } from '../kernel/kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { TableBuilder } from './table-builder.ts';
 
@@ -20,8 +19,16 @@ export interface LivepatchTables {
   readonly objects: readonly LivepatchObject[];
   /** For each function, in their order: from 1, which of the symbols of its name it is; 0 if it is the only one. */
   readonly positions: readonly number[];
-  /** Modules that must be where matching saw them, and stay. */
-  readonly pins: readonly Pick<LoadedModule, 'name' | 'base'>[];
+  /** Modules that must be where matching saw them, and stay; base 0 for wherever they are. */
+  readonly pins: readonly { readonly name: string; readonly base: bigint }[];
+  /** What holds of a module that was linked at rest. */
+  readonly atRest?: {
+    /** `uname -r` and `uname -v` of the only kernel that takes it. */
+    readonly release: string;
+    readonly version: string;
+    /** Name under which the key is asked for that has to be NULL, if one has to. */
+    readonly preemption: string | undefined;
+  };
 }
 
 const OBJECT_SIZE = 16;
@@ -34,7 +41,7 @@ function count(builder: TableBuilder, name: string, value: number): void {
 }
 
 /** Object that defines the stub's ksplice_livepatch_* symbols. */
-export function livepatchTables({ objects, positions, pins }: LivepatchTables): ObjectFile {
+export function livepatchTables({ objects, positions, pins, atRest }: LivepatchTables): ObjectFile {
   const builder = new TableBuilder();
   const names = objects.map(({ name }) => (name === VMLINUX ? undefined : builder.string(name)));
   const objectsAt = builder.align();
@@ -66,5 +73,12 @@ export function livepatchTables({ objects, positions, pins }: LivepatchTables): 
   }
   builder.define('ksplice_livepatch_pins', pinsAt);
   count(builder, 'ksplice_livepatch_nr_pins', pins.length);
+
+  const keyAt = builder.align();
+  if (atRest?.preemption === undefined) builder.u64(0n);
+  else builder.pointerTo(atRest.preemption);
+  builder.define('ksplice_livepatch_preemption', keyAt);
+  builder.define('ksplice_livepatch_release', builder.string(atRest?.release ?? ''));
+  builder.define('ksplice_livepatch_version', builder.string(atRest?.version ?? ''));
   return readObject(builder.finish('ksplice_livepatch_code_end'), 'livepatch tables');
 }

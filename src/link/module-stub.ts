@@ -12,7 +12,7 @@ import { sectionIndex } from '../elf/indices.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 
 /** MODULE_NAME_LEN, less the closing NUL. */
-const NAME_MAX = 55;
+export const NAME_MAX = 55;
 /** struct modversion_info: unsigned long crc; char name[MODULE_NAME_LEN]. */
 const VERSION_SIZE = 64;
 
@@ -43,19 +43,21 @@ function renameModule(object: ObjectFile, section: Section, from: string, to: st
   return data;
 }
 
-function newModinfo(section: Section, name: string): Uint8Array {
+function newModinfo(section: Section, name: string, more: readonly string[]): Uint8Array {
   const lines = modinfoOf(section).map((line) => (line.startsWith('name=') ? `name=${name}` : line));
-  return Buffer.from(`${lines.join('\0')}\0`, 'latin1');
+  return Buffer.from([...lines, ...more].map((line) => `${line}\0`).join(''), 'latin1');
 }
 
 /**
  * `__versions` must hold module_layout: without it the module is force-loaded, with a taint that
- * tracepoints treat as bad. References bound by address need no entry.
+ * tracepoints treat as bad. References bound by address need no entry; those that the loader binds by name do.
  */
-function versionsSection(index: number, moduleLayoutCrc: number): Section {
-  const data = Buffer.alloc(VERSION_SIZE);
-  data.writeBigUInt64LE(BigInt(moduleLayoutCrc), 0);
-  data.write('module_layout', 8, 'latin1');
+function versionsSection(index: number, crcs: ReadonlyMap<string, number>): Section {
+  const data = Buffer.alloc(crcs.size * VERSION_SIZE);
+  [...crcs].forEach(([name, crc], i) => {
+    data.writeBigUInt64LE(BigInt(crc), i * VERSION_SIZE);
+    data.write(name, i * VERSION_SIZE + 8, 'latin1');
+  });
   return {
     index: sectionIndex(index),
     name: '__versions',
@@ -71,6 +73,14 @@ function versionsSection(index: number, moduleLayoutCrc: number): Section {
   };
 }
 
+/** What only a module has that was linked at rest. */
+export interface ModuleExtras {
+  /** Of the symbols that the loader binds by name: at most 55 characters each. */
+  readonly crcs: ReadonlyMap<string, number>;
+  /** Lines for .modinfo. */
+  readonly modinfo: readonly string[];
+}
+
 /**
  * @param name at most 55 characters
  * @param moduleLayoutCrc from Module.symvers; undefined for a kernel without MODVERSIONS
@@ -79,12 +89,13 @@ export function nameModule(
   object: ObjectFile,
   name: string,
   moduleLayoutCrc: number | undefined,
+  { crcs, modinfo }: ModuleExtras = { crcs: new Map(), modinfo: [] },
 ): ObjectFile {
   if (name.length > NAME_MAX) throw new FormatError('malformed_object', `module name '${name}' is too long`);
   const from = compiledName(object);
   const sections = object.sections.map((section) => {
     if (section.name === '.modinfo') {
-      const data = newModinfo(section, name);
+      const data = newModinfo(section, name, modinfo);
       return { ...section, data, size: data.length };
     }
     if (section.name === '.gnu.linkonce.this_module') {
@@ -92,6 +103,9 @@ export function nameModule(
     }
     return section;
   });
-  if (moduleLayoutCrc !== undefined) sections.push(versionsSection(sections.length, moduleLayoutCrc));
+  if (moduleLayoutCrc !== undefined) {
+    const all = new Map([['module_layout', moduleLayoutCrc], ...crcs]);
+    sections.push(versionsSection(sections.length, all));
+  }
   return { ...object, sections };
 }

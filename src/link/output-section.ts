@@ -10,9 +10,10 @@ import { FormatError } from '../diagnostics/error.ts';
 import type { Section } from '../elf/model.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import { tableOf } from '../kernel/tables/table-of.ts';
+import { NOTE_SECTION } from '../update/module-note.ts';
 
 /** What only a module's own objects may bring: for built-in code these belong to existing things. */
-const moduleMetadata = new Set(['.modinfo', '.gnu.linkonce.this_module', '__versions']);
+const moduleMetadata = new Set(['.modinfo', '.gnu.linkonce.this_module', '__versions', NOTE_SECTION]);
 
 /**
  * Name in the module, or undefined if the section stays out.

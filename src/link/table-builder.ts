@@ -57,10 +57,10 @@ export class TableBuilder {
     this.relocations.push({ offset, type: R_X86_64_64, symbol: 0, addend });
   }
 
-  pointerTo(name: string): void {
+  pointerTo(name: string, addend = 0): void {
     const offset = this.bytes(new Uint8Array(8));
     const symbol = this.symbols.push(this.#symbol(name, 0, 0, 'undefined')) - 1;
-    this.relocations.push({ offset, type: R_X86_64_64, symbol, addend: 0 });
+    this.relocations.push({ offset, type: R_X86_64_64, symbol, addend });
   }
 
   /** A string with its NUL; returns where it starts. */

@@ -23,6 +23,8 @@ export interface Trampoline {
   readonly replacement: string;
   /** The function itself first. */
   readonly ranges: readonly OldRange[];
+  /** Name under which the old function is asked for when the tables are linked; its ranges are at known addresses without. */
+  readonly old?: string;
   readonly siteOffset: number;
   readonly siteSize: number;
 }
@@ -50,7 +52,8 @@ const RANGE_SIZE = 32;
 const HOOK_SIZE = 24;
 
 /** Returns where the array of ranges starts. */
-function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
+function addRanges(builder: TableBuilder, { ranges, old }: Trampoline): number {
+  const [main] = ranges;
   const contents = ranges.map((range) => ({
     range,
     body: builder.bytes(range.body),
@@ -58,7 +61,8 @@ function addRanges(builder: TableBuilder, ranges: readonly OldRange[]): number {
   }));
   const at = builder.align();
   for (const { range, body, mask } of contents) {
-    builder.u64(range.start);
+    if (old === undefined || main === undefined) builder.u64(range.start);
+    else builder.pointerTo(old, Number(range.start - main.start));
     builder.u32(range.body.length);
     builder.u32(range.hasEntry ? RANGE_ENTRY : 0);
     builder.pointer(body);
@@ -90,7 +94,7 @@ export function updateTables(id: string, { trampolines, hooks, resident }: Updat
   const prepared = trampolines.map((trampoline) => ({
     trampoline,
     name: builder.string(trampoline.name),
-    ranges: addRanges(builder, trampoline.ranges),
+    ranges: addRanges(builder, trampoline),
   }));
   const functionsAt = builder.align();
   for (const { trampoline, name, ranges } of prepared) {

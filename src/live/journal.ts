@@ -8,15 +8,20 @@
  *     engine          `livepatch`, where that switches it, and not the core
  *     journal         one line an event: ISO time, words
  *
+ * An update that came as a module of its own (`ksplice link`) has none of this, but its manifest and signature in a note of
+ * that module; they are read from there for as long as it is loaded.
+ *
  * Written before the kernel is touched, so that whoever comes after a run that was killed finds which
  * update an entry of the core belongs to. The stage itself is never stored here: only the core knows.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeManifest, type Manifest, parseManifest } from '../update/manifest.ts';
+import { NOTE_SECTION, parseModuleNote } from '../update/module-note.ts';
 import { sha256 } from '../update/sha256.ts';
 import { encodeSignature, parseSignature, type UpdateSignature } from '../update/signature.ts';
 import type { Update } from '../update/update.ts';
+import { updateModule } from '../update/update-id.ts';
 import type { Engine } from './engine.ts';
 import { RUN_ROOT } from './paths.ts';
 
@@ -60,8 +65,31 @@ export function writeRecord(update: Update, skipped: readonly string[] = [], eng
   writeFileSync(manifest, encodeManifest(update.manifest, manifest), { mode: 0o600 });
 }
 
+/** What the module of an update that was linked at rest says of it; undefined if none is loaded. */
+function recordOfModule(id: string): UpdateRecord | undefined {
+  const file = path.join('/sys/module', updateModule(id), 'notes', NOTE_SECTION);
+  if (!existsSync(file)) return undefined;
+  try {
+    const { manifest: bytes, signature } = parseModuleNote(readFileSync(file), file);
+    const manifest = parseManifest(bytes, file);
+    if (manifest.id !== id) return undefined;
+    return {
+      digest: sha256(bytes),
+      manifest,
+      patches: [],
+      signature: signature === undefined ? undefined : parseSignature(signature, file),
+      skipped: [],
+      engine: 'livepatch',
+    };
+  } catch {
+    return undefined;
+  }
+}
+
 /** Undefined if there is none, or a run was killed while it was being written. */
 export function readRecord(id: string): UpdateRecord | undefined {
+  const ofModule = recordOfModule(id);
+  if (ofModule !== undefined) return ofModule;
   const directory = directoryOf(id);
   const file = path.join(directory, 'manifest.json');
   try {

@@ -14,9 +14,11 @@ import {
   refuseEarlyUse,
   refuseSleepingColdPart,
 } from '../../src/link/livepatch-limits.ts';
+import { maskForRest } from '../../src/link/rest-code.ts';
 import { matchUnit } from '../../src/match/match-unit.ts';
+import { NOTE_SECTION, parseModuleNote } from '../../src/update/module-note.ts';
 import { openWorkshop } from '../support/compile.ts';
-import { smallKernel } from '../support/small-kernel.ts';
+import { addresses, smallKernel } from '../support/small-kernel.ts';
 
 const flags =
   '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -pg -mfentry -mrecord-mcount'.split(
@@ -65,11 +67,13 @@ const stubObject = compile(stub, [], 'livepatch.o');
 
 interface LinkOptions {
   readonly changes?: Partial<LivepatchToLink>;
+  /** Names that the kernel has under two addresses. */
+  readonly nameless?: string;
   readonly hook?: 'post_apply' | 'apply' | 'pre_reverse';
   readonly siteOffset?: number;
 }
 
-function link({ changes = {}, hook, siteOffset = 5 }: LinkOptions = {}): LinkedModule {
+function link({ changes = {}, hook, siteOffset = 5, nameless }: LinkOptions = {}): LinkedModule {
   const kernel = smallKernel();
   // Another unit has a function of this name, at a lower address: the first of the two.
   kernel.define('helper', 0xffffffff81111000n, 't');
@@ -79,6 +83,7 @@ function link({ changes = {}, hook, siteOffset = 5 }: LinkOptions = {}): LinkedM
   const match = matchUnit(preObject, kernel);
   if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
   const names = ['counter', 'helper'];
+  if (nameless !== undefined) kernel.forget(nameless);
   return linkLivepatch(
     {
       id: 'fix_1',
@@ -110,6 +115,13 @@ function readelf(bytes: Uint8Array, ...args: readonly string[]): string {
   using workshop = openWorkshop();
   workshop.write('module.ko', bytes);
   return workshop.run('readelf', ...args, 'module.ko');
+}
+
+function sectionOf(bytes: Uint8Array, name: string): Buffer {
+  using workshop = openWorkshop();
+  workshop.write('module.ko', bytes);
+  workshop.run('objcopy', '--dump-section', `${name}=section`, 'module.ko');
+  return Buffer.from(workshop.read('section'));
 }
 
 describe('a livepatch module', () => {
@@ -151,6 +163,107 @@ describe('a livepatch module', () => {
   it('is marked as one', () => {
     expect(readelf(bytes, '-p', '.modinfo')).toMatch(/livepatch=Y/);
     expect(readelf(bytes, '-p', '.modinfo')).toMatch(/name=ksplice_fix_1/);
+  });
+});
+
+const atRest: NonNullable<LivepatchToLink['atRest']> = {
+  kernel: {
+    release: '6.1.0-test',
+    version: '#1 SMP Test (2026-01-01)',
+    exported: (name) => {
+      if (name === 'printk') return { address: toAddress(addresses.printk), crc: 0xabcd1234, namespace: '' };
+      // As a module that exports the same name: another thing.
+      if (name === 'counter') return { address: toAddress(0xffffffff81000000n), crc: 1, namespace: '' };
+      if (name === '__fentry__') {
+        return { address: toAddress(addresses.__fentry__), crc: 2, namespace: 'SECRET' };
+      }
+      return undefined;
+    },
+  },
+  note: { manifest: Buffer.from('{"id": "fix_1"}'), signature: Buffer.from('signed') },
+};
+
+describe('a module that is linked at rest', () => {
+  const { bytes } = link({ changes: { atRest } });
+  const symbols = readelf(bytes, '-sW');
+
+  it('leaves exports to the module loader, with their CRCs, and names everything else for livepatch', () => {
+    expect(symbols).toMatch(/NOTYPE +GLOBAL DEFAULT +UND printk\n/);
+    for (const symbol of ['counter,0', 'helper,2', '__fentry__,0', 'handle,0']) {
+      expect(symbols).toContain(`.klp.sym.vmlinux.${symbol}\n`);
+    }
+    const data = sectionOf(bytes, '__versions');
+    expect(data.length).toBe(2 * 64);
+    expect(data.readBigUInt64LE(64)).toBe(0xabcd1234n);
+    expect(data.toString('latin1', 72, 79)).toBe('printk\0');
+  });
+
+  it('holds no address of the kernel, in no symbol and in no byte', () => {
+    expect(symbols.match(/^.* ABS .*$/gm)).toEqual([
+      expect.stringMatching(/: 0000000000000000 +0 NOTYPE +LOCAL +DEFAULT +ABS/),
+    ]);
+    const view = Buffer.from(bytes);
+    for (let at = 0; at + 8 <= view.length; at += 1) {
+      const value = view.readBigUInt64LE(at);
+      expect(value >= 0xffffffff80000000n && value < 0xffffffffc0000000n, `byte ${at}`).toBe(false);
+    }
+  });
+
+  it('says which kernel it is for, and what it is', () => {
+    expect(sectionOf(bytes, '.rodata').toString('latin1')).toContain(
+      '6.1.0-test\0#1 SMP Test (2026-01-01)\0',
+    );
+    expect(readelf(bytes, '-SW')).toMatch(/\.note\.ksplice +NOTE /);
+    expect(parseModuleNote(sectionOf(bytes, NOTE_SECTION), 'note')).toEqual({
+      manifest: Buffer.from('{"id": "fix_1"}'),
+      signature: Buffer.from('signed'),
+    });
+    expect(readelf(bytes, '-p', '.modinfo')).toMatch(/depends=\n/);
+  });
+
+  it('is the same from the same', () => {
+    expect(Buffer.compare(link({ changes: { atRest } }).bytes, bytes)).toBe(0);
+  });
+
+  it('is refused if a machine could not find what it refers to', () => {
+    expect(() => link({ changes: { atRest }, nameless: 'counter' })).toThrow(
+      /fs\/a\.o \(replacement\): counter: kallsyms has no such name at 0xffffffff8/,
+    );
+  });
+});
+
+describe('the old code of a kernel at rest', () => {
+  const compiled = compile(
+    `extern int outside, printk(const char *format, ...);
+     static __attribute__((noinline)) int near(int x) { __asm__ volatile(""); return x + 1; }
+     int handle(int x) { return near(x) + outside + printk("%d", x); }`,
+    ['-mno-sse'],
+    'fs/a.o',
+  );
+
+  function masked(range: { readonly start: bigint; readonly end: bigint }): readonly string[] {
+    const kernel = smallKernel();
+    kernel.define('outside', 0xffffffff82f00200n, 'D');
+    kernel.load(compiled, { '.text': 0xffffffff81234000n });
+    const match = matchUnit(compiled, kernel);
+    if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
+    const { text } = maskForRest(match, range);
+    return compiled.sections.flatMap((section) =>
+      section.relocations
+        .filter(({ offset }) => text.get(section.index)?.mask[offset] === 0)
+        .map(({ symbol }) => compiled.symbols[symbol]?.name ?? '?'),
+    );
+  }
+
+  it('is compared but for what a machine rewrites, and for what moves', () => {
+    const all = masked({ start: 0xffffffff80000000n, end: 0xffffffffc0000000n });
+    expect(all).toContain('__fentry__');
+    expect(all).not.toContain('printk');
+    expect(all).not.toContain('outside');
+    // Of a module, what lies in the kernel proper is at another distance.
+    const ofModule = masked({ start: 0xffffffff81234000n, end: 0xffffffff81235000n });
+    expect(ofModule).toContain('printk');
+    expect(ofModule).toContain('outside');
   });
 });
 

@@ -17,13 +17,15 @@ import {
   UPDATE,
   untouched,
 } from '../support/live/live-guest.ts';
-import { FIXED_FUNCTION, FIXED_SOURCE, UPDATE_ID } from '../support/live/update-file.ts';
-import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
+import { FIXED_FUNCTION, FIXED_SOURCE, UPDATE_ID, updateFile } from '../support/live/update-file.ts';
+import { TEST_RELEASE, testCacheDir, testImage } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const MODULE = `ksplice_${UPDATE_ID}`;
 const LIVEPATCH = `/sys/kernel/livepatch/${MODULE}`;
 const KILL_AT = '/opt/kill-at.cjs';
+/** The test update, linked at rest. */
+const LINKED = `/root/${MODULE}.ko`;
 const patched: LiveState = { ...untouched, modules: [MODULE], leftovers: [UPDATE_ID], answer: 'EPERM' };
 
 const HOOKS = `
@@ -90,9 +92,17 @@ describe('the livepatch engine', () => {
     return { path: `/root/${id}.ksplice`, from };
   }
 
+  async function linkAtRest(): Promise<{ readonly path: string; readonly from: string }> {
+    const from = join(folder, `${MODULE}.ko`);
+    const argv = ['link', await updateFile(), '--image', await testImage(TEST_RELEASE), '-o', from];
+    const { exitCode, stderr } = await hostKsplice(await hostBundle(), argv, folder);
+    expect(exitCode, stderr).toBe(0);
+    return { path: LINKED, from };
+  }
+
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-engine-'));
-    const files = [await create('second'), await create('needs_livepatch')];
+    const files = [await create('second'), await create('needs_livepatch'), await linkAtRest()];
     const kill = { path: KILL_AT, from: new URL('../support/live/kill-at.cjs', import.meta.url).pathname };
     vm = await bootLiveGuest([...files, kill]);
   });
@@ -132,6 +142,36 @@ describe('the livepatch engine', () => {
     expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({
       exitCode: 0,
       json: { updates: [{ engine: 'livepatch', resident: false }] },
+    });
+    expect(await look(vm)).toEqual(untouched);
+  });
+
+  it('knows a module that was linked at rest, which insmod applies, as any update', async () => {
+    expect(await vm.run(`insmod ${LINKED}`)).toMatchObject({ exitCode: 0, stderr: '' });
+    const settled = `i=0; until [ "$(cat ${LIVEPATCH}/transition)" = 0 ]; do i=$((i+1)); [ $i -lt 600 ] || exit 1; usleep 100000; done`;
+    expect((await vm.run(settled)).exitCode).toBe(0);
+    // Nothing of it is in /run/ksplice: it tells by itself what it is.
+    expect(await look(vm)).toEqual({ ...patched, leftovers: [] });
+    expect(await guestKsplice(vm, 'view')).toMatchObject({
+      json: {
+        updates: [
+          {
+            id: UPDATE_ID,
+            stage: 'applied',
+            engine: 'livepatch',
+            functions: [FIXED_FUNCTION],
+            appliedAt: null,
+          },
+        ],
+      },
+    });
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({
+      exitCode: 0,
+      json: { updates: [{ alreadyApplied: true, engine: 'livepatch' }] },
+    });
+    expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({
+      exitCode: 0,
+      json: { updates: [{ engine: 'livepatch', functions: [FIXED_FUNCTION], resident: false }] },
     });
     expect(await look(vm)).toEqual(untouched);
   });

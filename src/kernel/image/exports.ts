@@ -26,6 +26,54 @@ const ENTRY_SIZE = 12;
 /** KSYM_NAME_LEN. */
 const LONGEST_NAME = 512;
 
+/** An export, with what a module that uses it must say. */
+export interface KernelExport {
+  readonly address: Address;
+  /** Empty for none. */
+  readonly namespace: string;
+  /** Of its declaration and types; undefined for a kernel without MODVERSIONS. */
+  readonly crc: number | undefined;
+}
+
+/** `__kcrctab`: 32 bits for each entry of the table of symbols, in its order (since 5.19, 7b4537199a4a). */
+function crcTable(
+  memory: Memory,
+  table: ExportTable,
+  crcs: ExportTable | undefined,
+  path: string,
+): DataView | undefined {
+  if (crcs === undefined) return undefined;
+  if (crcs.size / 4 !== table.size / ENTRY_SIZE) {
+    const found = `${crcs.name} of ${hex(crcs.size)} bytes, ${table.name} of ${hex(table.size)}`;
+    throw new FormatError('malformed_image', `${path}: ${found}: expected a CRC for each symbol`, {
+      details: { file: path },
+    });
+  }
+  const bytes = memory.read(crcs.address, crcs.size);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** As `readExports`, in full. `crcs`: the table of CRCs that goes with the table. */
+export function readKernelExports(
+  memory: Memory,
+  table: ExportTable,
+  crcs: ExportTable | undefined,
+  path: string,
+): ReadonlyMap<string, KernelExport> {
+  const bytes = memory.read(table.address, table.size);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const crcOf = crcTable(memory, table, crcs, path);
+  const exported = new Map<string, KernelExport>();
+  [...readExports(memory, table, path)].forEach(([name, address], i) => {
+    const field = i * ENTRY_SIZE + 8;
+    const distance = view.getInt32(field, true);
+    const namespace =
+      distance === 0 ? '' : (memory.readText(addressAt(table.address, field + distance), LONGEST_NAME) ?? '');
+    exported.set(name, { address, namespace, crc: crcOf?.getUint32(i * 4, true) });
+  });
+  return exported;
+}
+
 /** Value by name. Throws FormatError `malformed_image` for entries that point nowhere; `path` is for messages. */
 export function readExports(memory: Memory, table: ExportTable, path: string): ReadonlyMap<string, Address> {
   const exported = new Map<string, Address>();

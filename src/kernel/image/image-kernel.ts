@@ -18,7 +18,7 @@ import type { ObjectFile } from '../../elf/model.ts';
 import { type Address, addressAt, toAddress } from '../address.ts';
 import type { Kernel, KernelSymbol, LoadedModule } from '../kernel.ts';
 import { readBanner } from './banner.ts';
-import { EXPORT_TABLES, readExports } from './exports.ts';
+import { EXPORT_TABLES, type KernelExport, readExports, readKernelExports } from './exports.ts';
 import { readImageKallsyms } from './image-kallsyms.ts';
 import { Memory } from './memory.ts';
 import { ModuleDirectory } from './module-directory.ts';
@@ -62,6 +62,7 @@ export class ImageKernel implements Kernel {
   readonly #users = new Map<string, SymbolIndex[]>();
   readonly #notIndexed: ModuleAtRest[] = [];
   #exports: ReadonlyMap<string, Address> | undefined;
+  #kernelExports: ReadonlyMap<string, KernelExport> | undefined;
   #nextBase: Address = toAddress(MODULE_AREA);
   #nextPerCpu: Address;
 
@@ -179,6 +180,20 @@ export class ImageKernel implements Kernel {
     this.#nextBase = addressAt(place.initBase, layout.initSize + PAGE_SIZE);
     if (layout.perCpu !== undefined) this.#nextPerCpu = addressAt(place.perCpuBase, layout.perCpu.size);
     return loaded;
+  }
+
+  /** What the kernel proper exports under a name, with what a module must say that uses it. */
+  exported(name: string): KernelExport | undefined {
+    if (this.#kernelExports === undefined) {
+      const { sections, path } = this.vmlinux;
+      const tables = EXPORT_TABLES.flatMap((wanted) => {
+        const table = sections.find((each) => each.name === wanted);
+        const crcs = sections.find((each) => each.name === wanted.replace('__ksymtab', '__kcrctab'));
+        return table === undefined ? [] : [...readKernelExports(this.#memory, table, crcs, path)];
+      });
+      this.#kernelExports = new Map(tables);
+    }
+    return this.#kernelExports.get(name);
   }
 
   async #load(name: string, waiting: readonly string[]): Promise<LoadedModule> {
