@@ -5,8 +5,9 @@ import { accessSync, constants } from 'node:fs';
 import { KspliceError, MissingError } from '../diagnostics/error.ts';
 import { RunningKernel } from '../kernel/running-kernel.ts';
 import { coreInterface, isCoreLoaded, listEntries, operation } from './core-sysfs.ts';
-import { checkModulesAllowed, moduleTools } from './kernel-module.ts';
+import { checkModulesAllowed, moduleTools, SIGNED_ONLY } from './kernel-module.ts';
 import { listLivepatches } from './livepatch-owner.ts';
+import { demandsSignatures, machineSigner } from './machine-key.ts';
 import { readOr } from './module-state.ts';
 import { requireRoot } from './require-root.ts';
 import { listKprobes } from './text-patches.ts';
@@ -49,10 +50,17 @@ function memory(): string {
 }
 
 function signatures(): string {
-  if (readOr('/sys/module/module/parameters/sig_enforce', 'N') !== 'Y') return 'not asked for by the kernel';
-  throw new MissingError('lockdown', 'the kernel takes signed modules only (module.sig_enforce)', {
-    hint: 'update modules are linked on the machine, and not signed: boot without module.sig_enforce=1',
-  });
+  const demanded = demandsSignatures();
+  const signer = machineSigner();
+  if (signer !== undefined) return `modules that are linked here are signed by ${signer.subject}`;
+  if (demanded === undefined) return 'not asked for by the kernel';
+  throw new MissingError(
+    'lockdown',
+    `asked for by the kernel (${demanded}), and there is no key to sign with`,
+    {
+      hint: SIGNED_ONLY,
+    },
+  );
 }
 
 function runDirectory(): string {

@@ -8,11 +8,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import path from 'node:path';
 import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
 import { run } from '../process/run.ts';
+import { demandsSignatures, machineSigner } from './machine-key.ts';
 import { isModuleLoaded, readOr } from './module-state.ts';
 import { RUN_ROOT } from './paths.ts';
 
-const SIGNED_ONLY =
-  'update modules are linked on the machine, and not signed: boot with Secure Boot off, and without lockdown= and module.sig_enforce';
+export const SIGNED_ONLY =
+  'have them signed with a key that the kernel trusts (docs/signed-modules.md): /etc/ksplice/module-signing, or ksplice link where updates are made';
 
 /** The path of a program of kmod. Throws MissingError. */
 export function systemTool(name: string): string {
@@ -37,16 +38,13 @@ export function checkModulesAllowed(): void {
       hint: 'it cannot be set back: boot without what sets it (grep -r modules_disabled /etc/sysctl.conf /etc/sysctl.d)',
     });
   }
-  const lockdown = /\[(integrity|confidentiality)\]/.exec(readOr('/sys/kernel/security/lockdown', ''));
-  if (lockdown !== null) {
-    throw new MissingError(
-      'lockdown',
-      `the kernel is locked down (${lockdown[1]}): unsigned modules are refused`,
-      {
-        hint: SIGNED_ONLY,
-      },
-    );
-  }
+  const demanded = demandsSignatures();
+  if (demanded === undefined || machineSigner() !== undefined) return;
+  throw new MissingError(
+    'lockdown',
+    `the kernel takes signed modules only (${demanded}), and there is no key to sign with`,
+    { hint: SIGNED_ONLY },
+  );
 }
 
 function loadError(name: string, stderr: string): Error {
@@ -80,16 +78,20 @@ function loadError(name: string, stderr: string): Error {
 export function removeLinkedModules(): void {
   if (!existsSync(RUN_ROOT)) return;
   for (const name of readdirSync(RUN_ROOT)) {
-    if (/^\..*\.ko$/.test(name)) rmSync(path.join(RUN_ROOT, name), { force: true });
+    if (/^\.(?:.*\.ko|ksplice-sign-.*)$/.test(name)) {
+      rmSync(path.join(RUN_ROOT, name), { recursive: true, force: true });
+    }
   }
 }
 
 export async function loadModule(name: string, bytes: Uint8Array): Promise<void> {
   const insmod = systemTool('insmod');
   mkdirSync(RUN_ROOT, { recursive: true, mode: 0o700 });
+  const signer = machineSigner();
+  const signed = signer === undefined ? bytes : await signer.sign(bytes, RUN_ROOT);
   const file = path.join(RUN_ROOT, `.${name}.ko`);
   rmSync(file, { force: true });
-  writeFileSync(file, bytes, { mode: 0o600, flag: 'wx' });
+  writeFileSync(file, signed, { mode: 0o600, flag: 'wx' });
   try {
     const { exitCode, stderr } = await run([insmod, file], { okExitCodes: [0, 1, 255] });
     if (exitCode !== 0) throw loadError(name, stderr);

@@ -41,7 +41,7 @@ async function output(...argv: readonly [string, ...string[]]): Promise<string> 
 }
 
 /** Paths of a program's shared libraries and of its loader; the guest has them in the same places. */
-async function sharedLibraries(program: string): Promise<readonly string[]> {
+export async function sharedLibraries(program: string): Promise<readonly string[]> {
   const lines = (await output('ldd', program)).split('\n');
   return lines.flatMap((line) => {
     const path = /(?:=> )?(\/\S+) \(0x[0-9a-f]+\)$/.exec(line.trim())?.[1];
