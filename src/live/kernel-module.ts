@@ -7,6 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BusyError, MatchError, MissingError } from '../diagnostics/error.ts';
+import type { ModuleSigner } from '../link/sign-module.ts';
 import { run } from '../process/run.ts';
 import { demandsSignatures, machineSigner } from './machine-key.ts';
 import { isModuleLoaded, readOr } from './module-state.ts';
@@ -47,12 +48,16 @@ export function checkModulesAllowed(): void {
   );
 }
 
-function loadError(name: string, stderr: string): Error {
+/** `signer`: who has signed the module, if somebody has. */
+function loadError(name: string, stderr: string, signer?: ModuleSigner): Error {
   const details = { module: name, insmod: stderr };
   const reason = stderr.replace(/^.*: /s, '').trim();
   if (/Operation not permitted|Key was rejected|Required key/.test(stderr)) {
     return new MissingError('lockdown', `${name}: the kernel refused the module: ${reason}`, {
-      hint: SIGNED_ONLY,
+      hint:
+        signer === undefined
+          ? SIGNED_ONLY
+          : `the kernel does not trust the key of ${signer.subject}: mokutil --import its certificate, and reboot`,
       details,
     });
   }
@@ -94,7 +99,7 @@ export async function loadModule(name: string, bytes: Uint8Array): Promise<void>
   writeFileSync(file, signed, { mode: 0o600, flag: 'wx' });
   try {
     const { exitCode, stderr } = await run([insmod, file], { okExitCodes: [0, 1, 255] });
-    if (exitCode !== 0) throw loadError(name, stderr);
+    if (exitCode !== 0) throw loadError(name, stderr, signer);
   } finally {
     rmSync(file, { force: true });
   }
