@@ -3,68 +3,14 @@
  * again by ld, leads where it led; and what a change of it means.
  */
 import { describe, expect, it } from 'vitest';
-import { type AssemblyChange, diffAssembly } from '../../src/diff/assembly-change.ts';
+import type { AssemblyChange } from '../../src/diff/assembly-change.ts';
 import { splitFunctions } from '../../src/diff/assembly-split.ts';
 import { extractReplacement } from '../../src/diff/extract-replacement.ts';
 import type { ObjectFile } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import { writeObject } from '../../src/elf/write-object.ts';
 import { openWorkshop } from '../support/compile.ts';
-
-/** What the kernel's linkage.h and asm.h make of SYM_FUNC_START, SYM_CODE_START_LOCAL, _ASM_EXTABLE and ALTERNATIVE. */
-const prelude = `
-.macro FUNC name, linkage=globl
-  .\\linkage \\name
-  .p2align 4, 0x90
-\\name:
-.endm
-.macro END name
-  .type \\name, @function
-  .size \\name, . - \\name
-.endm
-.macro CODE name
-  .p2align 4, 0x90
-\\name:
-.endm
-.macro EXTABLE from, to
-  .pushsection __ex_table, "a"
-  .balign 4
-  .long \\from - ., \\to - ., 3
-  .popsection
-.endm
-.macro ALTERNATIVE old, new, feature
-661: \\old
-662:
-  .pushsection .altinstructions, "a"
-  .long 661b - ., 664f - .
-  .word \\feature
-  .byte 662b - 661b, 665f - 664f
-  .popsection
-  .pushsection .altinstr_replacement, "ax"
-664: \\new
-665:
-  .popsection
-.endm
-.text
-`;
-
-function assemble(source: string): ObjectFile {
-  using workshop = openWorkshop();
-  workshop.compile('unit.s', prelude + source);
-  return readObject(workshop.read('unit.o'), 'unit.o');
-}
-
-function compared(pre: string, post: string): AssemblyChange {
-  return diffAssembly(assemble(pre), assemble(post));
-}
-
-function replaced({ change }: AssemblyChange): Readonly<Record<string, readonly string[]>> {
-  return Object.fromEntries(change.replaced.map(({ name, why }) => [name, why]));
-}
-
-function errors({ change }: AssemblyChange): readonly string[] {
-  return change.diagnostics.filter(({ severity }) => severity === 'error').map(({ message }) => message);
-}
+import { assemble, compared, errors, prelude, replaced } from './assembly-source.ts';
 
 interface Line {
   readonly text: string;
@@ -375,70 +321,5 @@ describe('constants of assembly', () => {
     const { object } = extractReplacement(pair.comparison, pair.change);
     const table = object.sections.find(({ name }) => name === '.rodata');
     expect(table?.relocations.map(({ symbol }) => object.symbols[symbol]?.name)).toEqual(['go']);
-  });
-});
-
-const guarded = (value: number): string =>
-  `.section .noinstr.text, "ax"\nFUNC guarded\n  mov $${value}, %eax\n  ret\nEND guarded`;
-
-describe('what cannot be moved is refused, by name and place', () => {
-  const refused: readonly (readonly [string, string, string])[] = [
-    [
-      'a function that is entered in its middle by name',
-      'FUNC put\n  add $VALUE, %eax\n.globl inner\ninner: ret\nEND put',
-      'unit.o: put: cannot be replaced: is entered in its middle, too, as inner',
-    ],
-    [
-      'a function without a size',
-      'FUNC open\n  add $VALUE, %eax\n  ret\n.type open, @function',
-      'unit.o: open: cannot be replaced: has no size: no SYM_FUNC_END',
-    ],
-    [
-      'code without any function',
-      '.globl label\nlabel: add $VALUE, %eax\n  ret',
-      'unit.o: .text: cannot be replaced: has code without a symbol of type FUNC',
-    ],
-    [
-      'a function in a function',
-      'FUNC outer\n  add $VALUE, %eax\nFUNC nested\n  ret\nEND nested\nEND outer',
-      'unit.o: outer: cannot be replaced: has another function in it, nested',
-    ],
-    [
-      'data among the instructions',
-      'FUNC mixed\n  add $VALUE, %eax\n  jmp 1f\n.byte 0x06\n1: ret\nEND mixed',
-      'unit.o: mixed: cannot be replaced: has bytes at +0x5 that are no instruction',
-    ],
-    [
-      'a function that computes with its own address',
-      'FUNC self\n  mov $self, %rax\n  add $VALUE, %eax\n  jmp *%rax\nEND self',
-      'unit.o: self: cannot be replaced: takes its own address',
-    ],
-    [
-      'a branch out of the file',
-      'FUNC lost\n  add $VALUE, %eax\n  jmp . + 0x4000\nEND lost',
-      'unit.o: lost: cannot be replaced: leads at +0x3 to where there is no code of this file',
-    ],
-    [
-      'a function that a table of constants leads into',
-      'FUNC go\n  add $VALUE, %eax\n.Lone: ret\nEND go\n.section .rodata\n.balign 8\ntable: .quad .Lone\n.type table, @object\n.size table, 8',
-      'unit.o: go: cannot be replaced: table points to +0x3 of it',
-    ],
-  ];
-
-  it.each(refused)('%s', (_what, source, message) => {
-    const pair = compared(source.replace('VALUE', '1'), source.replace('VALUE', '2'));
-    expect(errors(pair)).toContain(message);
-    // Not in the way of what is patched elsewhere.
-    const aside = (value: number): string =>
-      `${source.replace('VALUE', '1')}\n.text\nFUNC aside\n  mov $${value}, %eax\n  ret\nEND aside`;
-    if (source.startsWith('FUNC')) {
-      expect(errors(compared(aside(1), aside(2)))).toEqual([]);
-    }
-  });
-
-  it('code that may not be redirected, whatever the file', () => {
-    expect(errors(compared(guarded(1), guarded(2)))).toEqual([
-      expect.stringMatching(/^unit\.o: guarded: .*\.noinstr\.text/),
-    ]);
   });
 });
