@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
-import type { Boot } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
+import type { Boot } from '../../test/support/kernel-boot.ts';
 import { smallKernel } from '../../test/support/small-kernel.ts';
 import { BusyError, RefusedError } from '../diagnostics/error.ts';
 import { hexBytes } from '../diagnostics/hex.ts';

@@ -5,7 +5,7 @@ import {
   type RelocationRecord,
   type SectionRecord,
 } from '../../test/support/elf-builder.ts';
-import type { Boot } from '../../test/support/fake-kernel.ts';
+import type { Boot } from '../../test/support/kernel-boot.ts';
 import { type UnitName, units } from '../../test/support/place-units.ts';
 import { smallKernel } from '../../test/support/small-kernel.ts';
 import { matchUnit } from './match-unit.ts';

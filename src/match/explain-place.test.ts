@@ -3,8 +3,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
-import type { Boot, FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
+import type { FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
+import type { Boot } from '../../test/support/kernel-boot.ts';
 import { branch } from '../../test/support/kernel-code.ts';
 import { type UnitName, units } from '../../test/support/place-units.ts';
 import {

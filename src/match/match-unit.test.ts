@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { buildObject, type ObjectRecord } from '../../test/support/elf-builder.ts';
-import type { Boot, FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
+import type { FakeKernel, LoadedObject } from '../../test/support/fake-kernel.ts';
 import { hexToBytes } from '../../test/support/hex-table.ts';
+import type { Boot } from '../../test/support/kernel-boot.ts';
 import { bytesOf32 } from '../../test/support/kernel-code.ts';
 import { addresses, smallKernel } from '../../test/support/small-kernel.ts';
 import { SHF_ALLOC, SHF_MERGE } from '../elf/constants.ts';

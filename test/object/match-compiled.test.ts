@@ -11,7 +11,8 @@ import { matchUnit } from '../../src/match/match-unit.ts';
 import { reportMismatch } from '../../src/match/mismatch-report.ts';
 import { fieldSize } from '../../src/match/relocation-value.ts';
 import { openWorkshop } from '../support/compile.ts';
-import type { Boot, FakeKernel } from '../support/fake-kernel.ts';
+import type { FakeKernel } from '../support/fake-kernel.ts';
+import type { Boot } from '../support/kernel-boot.ts';
 import { addresses, paravirt, smallKernel } from '../support/small-kernel.ts';
 
 const flags =

@@ -10,7 +10,8 @@ import { addressAt, toAddress } from '../../src/kernel/address.ts';
 import { addressOf, matchUnit, type UnitMatch } from '../../src/match/match-unit.ts';
 import { type Decoder, loadDecoder } from '../../src/x86/decoder.ts';
 import { openWorkshop } from '../support/compile.ts';
-import type { Boot, FakeKernel } from '../support/fake-kernel.ts';
+import type { FakeKernel } from '../support/fake-kernel.ts';
+import type { Boot } from '../support/kernel-boot.ts';
 import { addresses, smallKernel } from '../support/small-kernel.ts';
 
 const flags =

@@ -32,32 +32,9 @@ import { type Address, addressAt, toAddress } from '../../src/kernel/address.ts'
 import type { Kernel, KernelSymbol, LoadedModule } from '../../src/kernel/kernel.ts';
 import type { RewrittenPlace } from '../../src/kernel/tables/rewritten-place.ts';
 import { rewrittenPlaces } from '../../src/kernel/tables/rewritten-places.ts';
-import { staticCallKeyName } from '../../src/kernel/tables/static-calls.ts';
 import { gatherTables, type Loaded } from './gathered-tables.ts';
-import {
-  branch,
-  bytesOf32,
-  padding,
-  plainReturn,
-  type RetpolineForm,
-  retpolineBytes,
-} from './kernel-code.ts';
-
-/** What the machine is like that the kernel boots on, and how it was configured. */
-export interface Boot {
-  /** Fentry places: nops, or calls of this address. */
-  readonly traced?: bigint;
-  /** Plain returns, or jumps to where x86_return_thunk points. */
-  readonly returns?: 'plain' | 'thunk';
-  readonly retpolines?: RetpolineForm;
-  /** CPU features, by number; none. */
-  readonly features?: readonly number[];
-  readonly oneCpu?: boolean;
-  /** Names of keys that are on. */
-  readonly enabled?: readonly string[];
-  /** Whose symbols these are; the kernel's own without. */
-  readonly module?: string;
-}
+import { type Boot, rewritten } from './kernel-boot.ts';
+import { bytesOf32 } from './kernel-code.ts';
 
 const PAGE_SIZE = 0x1000;
 const PADDING = 64;
@@ -356,80 +333,17 @@ export class FakeKernel implements Kernel {
         const base = placed.get(place.section);
         if (base === undefined) continue;
         const at = addressAt(base, place.offset);
-        const bytes = this.#rewritten(object, placed, place, at, boot);
+        const bytes = rewritten(object, place, at, boot, {
+          read: (from, size) => this.read(from, size),
+          external: (name) => this.#external(name),
+          pointerAt: (name, offset) => this.#pointerAt(name, offset),
+          value: (relocation) => this.#value(object, placed, relocation),
+          mapThunk: (thunk) => this.#mapThunk(thunk),
+          returnsZero: (target) =>
+            this.named('__static_call_return0').some((each) => each.address === target),
+        });
         if (bytes.length > 0) this.write(at, bytes);
       }
-    }
-  }
-
-  /** What the kernel writes at a place; nothing if it leaves it alone. */
-  #rewritten(
-    object: ObjectFile,
-    placed: ReadonlyMap<SectionIndex, Address>,
-    place: RewrittenPlace,
-    at: Address,
-    boot: Boot,
-  ): readonly number[] {
-    switch (place.kind) {
-      case 'fentry':
-        return boot.traced === undefined ? padding(5) : branch(0xe8, at, boot.traced);
-      case 'return':
-        return boot.returns === 'thunk' ? branch(0xe9, at, this.#pointerAt('x86_return_thunk')) : plainReturn;
-      case 'retpoline':
-        return retpolineBytes(place, at, this.read(at, 2), boot.retpolines ?? 'thunk', (thunk) =>
-          this.#mapThunk(thunk),
-        );
-      case 'paravirt': {
-        const target = this.#pointerAt('pv_ops', place.type * 8);
-        if (target === this.#external('_paravirt_nop')) return padding(place.length);
-        const call = branch(0xe8, at, target === 0n ? this.#external('paravirt_BUG') : target);
-        return [...call, ...padding(place.length - 5)];
-      }
-      case 'alternative': {
-        const taken = boot.features?.includes(place.feature) === true;
-        if (taken === place.negated) return this.#optimized(at, place.length);
-        const { bytes, relocations } = place.replacement;
-        const written = [...bytes];
-        for (const relocation of relocations) {
-          // Calls and jumps are moved from where they were linked to where they are needed.
-          const value = this.#value(object, placed, relocation) - at - BigInt(relocation.offset);
-          written.splice(relocation.offset, 4, ...bytesOf32(value));
-        }
-        const distance = written.length === 5 ? Buffer.from(written).readInt32LE(1) : 0;
-        // recompute_jump(): a jump that is short here becomes one.
-        if (written.length === 5 && written[0] === 0xe9 && Math.abs(distance) < 100) {
-          return [0xeb, (distance + 3) & 0xff, ...padding(place.length - 2)];
-        }
-        return [...written, ...padding(place.length - written.length)];
-      }
-      case 'smp-lock':
-        return boot.oneCpu === true ? [0x3e] : [];
-      case 'jump-label': {
-        const key = object.symbols[place.key.symbol]?.name ?? '';
-        const jumps = (boot.enabled?.includes(key) === true) !== place.branch;
-        const distance = place.target.offset - place.offset - place.length;
-        if (!jumps) return padding(place.length);
-        return place.length === 2 ? [0xeb, distance & 0xff] : [0xe9, ...bytesOf32(BigInt(distance))];
-      }
-      case 'static-call': {
-        const target = this.#pointerAt(staticCallKeyName(object.symbols[place.key]?.name ?? ''));
-        if (place.form === 'jcc') {
-          const goes = target === 0n ? this.#external('__x86_return_thunk') : target;
-          return [0x0f, this.read(addressAt(at, 1), 1)[0] ?? 0, ...bytesOf32(goes - at - 6n)];
-        }
-        if (target === 0n && !place.tail) return padding(5);
-        if (target === 0n) {
-          return boot.returns === 'thunk'
-            ? branch(0xe9, at, this.#pointerAt('x86_return_thunk'))
-            : plainReturn;
-        }
-        const returnsZero = this.named('__static_call_return0').some((each) => each.address === target);
-        if (returnsZero && !place.tail) return [0x2e, 0x2e, 0x2e, 0x31, 0xc0];
-        return branch(place.tail ? 0xe9 : 0xe8, at, target);
-      }
-      case 'static-call-trampoline':
-      case 'endbr':
-        return [];
     }
   }
 
@@ -450,13 +364,5 @@ export class FakeKernel implements Kernel {
   #pointerAt(name: string, offset = 0): bigint {
     const bytes = this.read(toAddress(this.#external(name) + BigInt(offset)), 8);
     return Buffer.from(bytes).readBigUInt64LE();
-  }
-
-  /** optimize_nops(): the padding at the end becomes long nops. */
-  #optimized(at: Address, length: number): readonly number[] {
-    const bytes = [...this.read(at, length)];
-    let head = length;
-    while (head > 0 && bytes[head - 1] === 0x90) head -= 1;
-    return [...bytes.slice(0, head), ...padding(length - head)];
   }
 }
