@@ -111,6 +111,8 @@ Comment: The executable holds Node.js (MIT and the licenses of what is part of
 /** What lintian says of it, and why it stays. */
 const OVERRIDES = `# What is installed there is applied without being asked for: nobody but root looks at it.
 ksplice: non-standard-dir-perm 0700 != 0755 [var/lib/ksplice/]
+# It is asked whether a unit runs, which deb-systemd-invoke does not tell.
+ksplice: maintainer-script-calls-systemctl [postinst:*]
 # The executable is Node.js, as its makers linked it, and the project tests it.
 ksplice: embedded-library
 ksplice: hardening-no-pie
