@@ -186,6 +186,20 @@ describe('updateTables', () => {
     });
   });
 
+  it('leads to ranges from the old function, where its address is not known', () => {
+    const object = updateTables('fix_1', {
+      trampolines: trampolines.map((each, i) => ({ ...each, old: `old:${i}` })),
+      hooks,
+      resident: false,
+    });
+    const section = object.sections.find(({ name }) => name === '.rodata.ksplice');
+    const starts = (section?.relocations ?? []).flatMap(({ symbol, addend }) => {
+      const { name = '' } = object.symbols[symbol] ?? {};
+      return name.startsWith('old:') ? [`${name}+${addend.toString(16)}`] : [];
+    });
+    expect(starts).toEqual(['old:0+0', 'old:0+ccba9a', 'old:1+0']);
+  });
+
   it('puts structures where a compiler would: aligned to 8 bytes', () => {
     const reader = new Reader(updateTables('a', { trampolines, hooks, resident: false }));
     expect(reader.symbol('ksplice_update_functions') % 8).toBe(0);
