@@ -5,7 +5,7 @@ import { hexBytes } from '../diagnostics/hex.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { toAddress } from '../kernel/address.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
-import { freezeBranches, type KeyReader } from './frozen-branches.ts';
+import { freezeBranches, frozenKeys, type KeyReader } from './frozen-branches.ts';
 
 /** Sites of `nop5`, `jmp rel8`, `jmp rel32`; the keys: locked, locked + 8 (laid out for true), free. */
 const sections: Readonly<Record<string, SectionRecord>> = {
@@ -51,6 +51,14 @@ function named(object: ObjectFile, name: string): Section {
   if (section === undefined) throw new Error(name);
   return section;
 }
+
+describe('frozenKeys', () => {
+  it('names the keys, each once, and none that can be switched', () => {
+    const object = makeObject();
+    expect(frozenKeys(object, keys(object, true))).toEqual(['locked']);
+    expect(frozenKeys(object, { ...keys(object, true), isReadOnly: () => false })).toEqual([]);
+  });
+});
 
 describe('freezeBranches', () => {
   it.each([

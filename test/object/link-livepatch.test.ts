@@ -45,6 +45,18 @@ __attribute__((section(".text.handle"))) int handle(int x)
 }
 `;
 
+/** With a branch by a key that is read-only after boot. */
+const branching = `
+int handle(int x)
+{
+  asm goto("1: .byte 0x0f, 0x1f, 0x44, 0, 0\\n .pushsection __jump_table, \\"aw\\"\\n .balign 8\\n"
+           " .long 1b - ., %l[yes] - .\\n .quad boot_key - .\\n .popsection" :::: yes);
+  return x;
+yes:
+  return x + 1;
+}
+`;
+
 const stub = `
 extern const char ksplice_update_id[], ksplice_livepatch_code_end[], ksplice_livepatch_objects[];
 int printk(const char *format, ...);
@@ -63,23 +75,32 @@ function compile(source: string, more: readonly string[], name: string): ObjectF
 
 const preObject = compile(pre, [], 'fs/a.o');
 const replacementObject = compile(replacement, [], 'fs/a.o (replacement)');
+const branchingObject = compile(branching, [], 'fs/a.o (replacement)');
 const stubObject = compile(stub, [], 'livepatch.o');
 
 interface LinkOptions {
   readonly changes?: Partial<LivepatchToLink>;
   /** Names that the kernel has under two addresses. */
   readonly nameless?: string;
+  readonly code?: ObjectFile;
   readonly hook?: 'post_apply' | 'apply' | 'pre_reverse';
   readonly siteOffset?: number;
 }
 
-function link({ changes = {}, hook, siteOffset = 5, nameless }: LinkOptions = {}): LinkedModule {
+function link({
+  changes = {},
+  hook,
+  siteOffset = 5,
+  nameless,
+  code = replacementObject,
+}: LinkOptions = {}): LinkedModule {
   const kernel = smallKernel();
   // Another unit has a function of this name, at a lower address: the first of the two.
   kernel.define('helper', 0xffffffff81111000n, 't');
   kernel.load(preObject, { '.text': 0xffffffff81234000n });
-  for (const name of ['__start_ro_after_init', '__end_ro_after_init'])
-    kernel.define(name, 0xffffffff82a00000n);
+  kernel.define('__start_ro_after_init', 0xffffffff82a00000n);
+  kernel.pointer('boot_key', 0xffffffff82a00100n, 0n);
+  kernel.define('__end_ro_after_init', 0xffffffff82a01000n);
   const match = matchUnit(preObject, kernel);
   if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
   const names = ['counter', 'helper'];
@@ -92,7 +113,7 @@ function link({ changes = {}, hook, siteOffset = 5, nameless }: LinkOptions = {}
         {
           match,
           below: new Map(),
-          replacement: replacementObject,
+          replacement: code,
           functions: [{ name: 'handle', preName: 'handle', site: { offset: siteOffset, size: 5 } }],
           hooks: hook === undefined ? [] : [{ kind: hook, name: 'added' }],
           references: [
@@ -223,6 +244,14 @@ describe('a module that is linked at rest', () => {
 
   it('is the same from the same', () => {
     expect(Buffer.compare(link({ changes: { atRest } }).bytes, bytes)).toBe(0);
+  });
+
+  it('is refused where only the machine knows which way its code goes', () => {
+    expect(() => link({ changes: { atRest }, code: branchingObject })).toThrow(
+      /fs\/a\.o \(replacement\): a branch by boot_key, which is set when a machine boots/,
+    );
+    // On the machine it is known.
+    expect(link({ code: branchingObject }).trampolines).toHaveLength(1);
   });
 
   it('is refused if a machine could not find what it refers to', () => {
