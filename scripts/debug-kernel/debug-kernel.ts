@@ -9,10 +9,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
+  AS_PLANNED,
   buildPlan,
   builtKernel,
   type KernelPlan,
-  ONLY,
   type PlanOptions,
   type SmallKernel,
 } from '../small-kernel/small-kernel.ts';
@@ -50,7 +50,7 @@ const PLAN: KernelPlan = {
   release: '6.1.0-47-cloud-amd64',
   fragment: join(import.meta.dirname, 'debug.config'),
   change: leaveOut,
-  variants: [ONLY],
+  variants: [AS_PLANNED],
 };
 
 /** Throws MissingError if it was not built yet. */

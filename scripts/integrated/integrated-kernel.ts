@@ -9,10 +9,11 @@ import { dirname, join } from 'node:path';
 import { run } from '../../src/process/run.ts';
 import { writeSeries } from '../../src/series/write-series.ts';
 import {
+  AS_PLANNED,
   buildPlan,
   builtKernel,
+  IMAGE,
   type KernelPlan,
-  ONLY,
   type PlanOptions,
   type SmallKernel,
   type Variant,
@@ -41,10 +42,14 @@ async function applySeries(source: string, tree: string): Promise<readonly strin
   }
 }
 
+const CORE_MODULE = 'kernel/ksplice/ksplice.ko';
+const RELEASE_FILE = 'include/config/kernel.release';
+
 const AS_MODULE: Variant = {
   suffix: '-module',
   configure: (text) => text.replace('CONFIG_KSPLICE=y', 'CONFIG_KSPLICE=m'),
   targets: ['bzImage', 'modules'],
+  keep: [IMAGE, CORE_MODULE, RELEASE_FILE],
 };
 
 const PLAN: KernelPlan = {
@@ -54,7 +59,7 @@ const PLAN: KernelPlan = {
   release: '6.1.0-47-cloud-amd64',
   fragment: join(import.meta.dirname, 'integrated.config'),
   change: applySeries,
-  variants: [ONLY, AS_MODULE],
+  variants: [AS_PLANNED, AS_MODULE],
 };
 
 /** The one with the core built in. Throws MissingError if it was not built yet. */
@@ -72,8 +77,8 @@ export interface ModularKernel extends SmallKernel {
 /** The one with the core as a module. Throws MissingError if it was not built yet. */
 export async function modularKernelParts(cacheDir: string): Promise<ModularKernel> {
   const parts = builtKernel(PLAN, cacheDir, AS_MODULE);
-  const release = await readFile(join(parts.build, 'include', 'config', 'kernel.release'), 'utf8');
-  return { ...parts, release: release.trim(), core: join(parts.build, 'kernel', 'ksplice', 'ksplice.ko') };
+  const release = await readFile(join(parts.build, RELEASE_FILE), 'utf8');
+  return { ...parts, release: release.trim(), core: join(parts.build, CORE_MODULE) };
 }
 
 /** Builds both, or what is missing of them: some 10 minutes of processor time. */

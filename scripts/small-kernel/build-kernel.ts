@@ -2,8 +2,7 @@
  * Builds a kernel of our own: small.config and what is asked for beyond it, on top of allnoconfig, from a source tree
  * that is ready.
  */
-import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../../src/process/run.ts';
 
@@ -11,8 +10,6 @@ export interface BuildOptions {
   readonly source: string;
   /** Where make writes. */
   readonly build: string;
-  /** A build of the same source whose objects are good here, too, if there is none in `build` yet. */
-  readonly beginWith?: string;
   /** The configuration that is asked for. */
   readonly wanted: string;
   /** Gets the configuration that this makes. */
@@ -27,7 +24,6 @@ export interface BuildOptions {
 /** Builds it, or what is missing of it. */
 export async function buildKernel(options: BuildOptions): Promise<void> {
   const { source, build, logFile, onProgress } = options;
-  await copyBuild(options.beginWith, build);
   await mkdir(build, { recursive: true });
   const wanted = join(build, 'wanted.config');
   await writeFile(wanted, options.wanted);
@@ -45,14 +41,6 @@ export async function buildKernel(options: BuildOptions): Promise<void> {
     },
   });
   await copyFile(join(build, '.config'), options.config);
-}
-
-/** A copy, and no links: make writes some files where they are. */
-async function copyBuild(from: string | undefined, to: string): Promise<void> {
-  if (from === undefined || existsSync(to)) return;
-  await rm(`${to}.new`, { recursive: true, force: true });
-  await run(['cp', '-a', '--reflink=auto', from, `${to}.new`]);
-  await rename(`${to}.new`, to);
 }
 
 /** Every option that is asked for is there: kconfig says nothing about one that has lost what it depends on. */

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { MissingError } from '../../src/diagnostics/error.ts';
 import { buildKernel } from './build-kernel.ts';
@@ -14,11 +14,13 @@ const SMALL = join(import.meta.dirname, 'small.config');
 
 /** One configuration of a plan's source. */
 export interface Variant {
-  /** Goes to the names of its files; empty for the first. */
+  /** Goes to the names of its files; empty for the one that stays in make's directory. */
   readonly suffix: '' | '-module';
   /** Makes of the plan's configuration that of the variant. */
   readonly configure: (configuration: string) => string;
   readonly targets: readonly string[];
+  /** What is kept of the others, below make's directory. */
+  readonly keep: readonly string[];
 }
 
 export interface KernelPlan {
@@ -33,18 +35,26 @@ export interface KernelPlan {
   /** Configuration beyond small.config. */
   readonly fragment: string;
   readonly change: SourceChange;
-  /** The objects of the first are what the others begin with. */
+  /** Made one after the other of the same objects, the first of them last. */
   readonly variants: readonly [Variant, ...Variant[]];
 }
 
-/** The variant of those that have only one. */
-export const ONLY: Variant = { suffix: '', configure: (text) => text, targets: ['bzImage'] };
+/** The plan's own configuration. */
+export const AS_PLANNED: Variant = {
+  suffix: '',
+  configure: (text) => text,
+  targets: ['bzImage'],
+  keep: [],
+};
+/** What a guest boots, below make's directory. */
+export const IMAGE = 'arch/x86/boot/bzImage';
 
 /** What `create` and a guest take. */
 export interface SmallKernel {
   readonly source: string;
   readonly config: string;
   readonly image: string;
+  /** Where make wrote, or what was kept of that. */
   readonly build: string;
 }
 
@@ -54,7 +64,7 @@ function kernelIn(home: string, { suffix }: Variant): SmallKernel {
     source: join(home, 'source'),
     build,
     config: join(home, `config${suffix}`),
-    image: join(build, 'arch', 'x86', 'boot', 'bzImage'),
+    image: join(build, IMAGE),
   };
 }
 
@@ -99,17 +109,22 @@ export async function buildPlan(plan: KernelPlan, options: PlanOptions): Promise
   const now = state.digest('hex');
   const isThere = plan.variants.every((variant) => existsSync(kernelIn(home, variant).image));
   if (before !== now || !isThere) {
-    for (const { variant, text } of wanted) {
+    for (const { variant, text } of wanted.toReversed()) {
       const parts = kernelIn(home, variant);
       await buildKernel({
-        ...parts,
-        ...(variant === first ? {} : { beginWith: build }),
+        source,
+        build,
         wanted: text,
+        config: parts.config,
         targets: variant.targets,
         logFile: join(home, `build${variant.suffix}.log`),
         jobs,
         onProgress,
       });
+      for (const file of variant.keep) {
+        await mkdir(dirname(join(parts.build, file)), { recursive: true });
+        await copyFile(join(build, file), join(parts.build, file));
+      }
     }
     // Where create looks for what the kernel exports.
     await copyFile(join(build, 'vmlinux.symvers'), join(source, 'Module.symvers'));
