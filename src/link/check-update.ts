@@ -114,8 +114,9 @@ export interface UpdateCheck {
 }
 
 /**
- * Checks an update; `onUnit` is called before each unit, the first one has number 1. A unit that does not match is in the result; throws RefusedError and MatchError for what
- * would stop linking.
+ * Checks an update. A unit that does not match is in the result; throws RefusedError and MatchError for what would stop
+ * linking.
+ * @param onUnit called before each unit; the first one has number 1
  */
 export async function checkUpdate(
   update: Update,
