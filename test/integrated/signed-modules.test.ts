@@ -4,7 +4,7 @@
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../scripts/bundle.ts';
 import { integratedKernelParts } from '../../scripts/integrated/integrated-kernel.ts';
@@ -36,7 +36,7 @@ async function openssl(): Promise<readonly GuestFile[]> {
 describe('where only signed modules are loaded', () => {
   const kernel = integratedKernelParts(testCacheDir());
   /** Key and certificate in one file, as certs/Makefile makes it. */
-  const signingKey = resolve(kernel.image, '../../../../certs/signing_key.pem');
+  const signingKey = join(kernel.build, 'certs', 'signing_key.pem');
   let folder: string;
   let vm: Vm;
 
