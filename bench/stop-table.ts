@@ -157,8 +157,9 @@ function limitText(value: number, limit: number): string {
 }
 
 /**
- * a + b per function + d per byte of old bodies + c per thread that has not run since the check before the stop: fitted to
- * all combinations, in a boot of its own. The few tasks that are looked at inside are part of a.
+ * a + b per function + d per byte of old bodies + c per thread that has not run since the check before the stop + e per task
+ * that is looked at inside: some are always, and each costs as much as some functions. Fitted to all combinations, in a
+ * boot of its own.
  */
 export async function benchStopWork(options: StopBenchOptions): Promise<void> {
   const { updates, print } = options;
@@ -178,7 +179,7 @@ export async function benchStopWork(options: StopBenchOptions): Promise<void> {
           spreadOf(applies.map(({ prechecked }) => prechecked)).median,
           spreadOf(applies.map(({ tasks }) => tasks)).median,
         ];
-        rows.push([1, update.functions, update.bytes, slept]);
+        rows.push([1, update.functions, update.bytes, slept, seen]);
         values.push(work);
         print(
           `  ${slept} threads, ${seen} more looked at, ${update.functions} functions of ${update.bytes} bytes: ${work}`,
@@ -187,10 +188,13 @@ export async function benchStopWork(options: StopBenchOptions): Promise<void> {
     });
   }
   const nan = Number.NaN;
-  const [a = nan, b = nan, d = nan, c = nan] = leastSquares(rows, values);
+  // If it were the same number in all of them, it could not be told from a.
+  const isDecided = new Set(rows.map((row) => row[4])).size > 1;
+  const fittedTo = isDecided ? rows : rows.map((row) => row.slice(0, 4));
+  const [a = nan, b = nan, d = nan, c = nan, e = 0] = leastSquares(fittedTo, values);
   const furthest = Math.max(
     ...rows.map((row, i) => {
-      const fitted = [a, b, d, c].reduce((sum, one, column) => sum + one * (row[column] ?? 0), 0);
+      const fitted = [a, b, d, c, e].reduce((sum, one, column) => sum + one * (row[column] ?? 0), 0);
       return Math.abs(fitted / (values[i] ?? Number.NaN) - 1);
     }),
   );
@@ -198,5 +202,6 @@ export async function benchStopWork(options: StopBenchOptions): Promise<void> {
   print(`b per function ${limitText(b, LIMITS.function)}`);
   print(`d per byte ${limitText(d, LIMITS.byte)}`);
   print(`c per thread ${limitText(c, LIMITS.thread)}`);
+  print(`e per task looked at inside ${e.toFixed(0)}`);
   print(`the furthest measure is ${(100 * furthest).toFixed(1)} % off`);
 }

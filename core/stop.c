@@ -72,27 +72,47 @@ static __always_inline u64 ksplice_eight_bytes(const u8 *at)
 	return bytes;
 }
 
-/* Where @range is not as run-pre matching saw it; its size if it is, but for the
- * places that the kernel may rewrite at any time.  Eight bytes at a time: bodies
- * are long, and all CPUs wait.
+/* Bits of the eight bytes at @k that are not as run-pre matching saw them, but for the
+ * places that the kernel may rewrite at any time.
  */
+static __always_inline u64 ksplice_differs(const struct ksplice_range *range, u32 k)
+{
+	return (ksplice_eight_bytes((const u8 *)range->start + k) ^
+		ksplice_eight_bytes(range->body + k)) & ksplice_eight_bytes(range->mask + k);
+}
+
+/* Where @range is not as matched; its size if it is. */
 static __always_inline u32 ksplice_first_difference(const struct ksplice_range *range)
 {
 	const u8 *found = (const u8 *)range->start;
-	u32 k = 0;
+	u32 k;
 
-	for (; k + sizeof(u64) <= range->size; k += sizeof(u64)) {
-		u64 differs = ksplice_eight_bytes(found + k) ^
-			      ksplice_eight_bytes(range->body + k);
-
-		if (differs & ksplice_eight_bytes(range->mask + k))
-			break;
-	}
-	for (; k < range->size; k++) {
+	for (k = 0; k < range->size; k++) {
 		if ((READ_ONCE(found[k]) ^ range->body[k]) & range->mask[k])
 			break;
 	}
 	return k;
+}
+
+/* Thirty-two bytes at a time: bodies are long, and all CPUs wait.  Of the last eight
+ * some have been looked at before.
+ */
+static __always_inline bool ksplice_range_as_matched(const struct ksplice_range *range)
+{
+	u32 k = 0, size = range->size;
+
+	if (size < sizeof(u64))
+		return ksplice_first_difference(range) == size;
+	for (; k + 4 * sizeof(u64) <= size; k += 4 * sizeof(u64)) {
+		if (ksplice_differs(range, k) | ksplice_differs(range, k + 8) |
+		    ksplice_differs(range, k + 16) | ksplice_differs(range, k + 24))
+			return false;
+	}
+	for (; k + sizeof(u64) <= size; k += sizeof(u64)) {
+		if (ksplice_differs(range, k))
+			return false;
+	}
+	return !ksplice_differs(range, size - sizeof(u64));
 }
 
 static bool ksplice_body_as_matched(struct ksplice_switch *sw, const struct ksplice_update *update,
@@ -102,14 +122,13 @@ static bool ksplice_body_as_matched(struct ksplice_switch *sw, const struct kspl
 
 	for (i = 0; i < function->nr_ranges; i++) {
 		const struct ksplice_range *range = &function->ranges[i];
-		u32 at = ksplice_first_difference(range);
 
-		if (at == range->size)
+		if (ksplice_range_as_matched(range))
 			continue;
 		sw->cause = KSPLICE_NO_MATCH;
 		sw->bad_id = update->id;
 		sw->bad_name = function->name;
-		sw->bad_addr = range->start + at;
+		sw->bad_addr = range->start + ksplice_first_difference(range);
 		return false;
 	}
 	return true;

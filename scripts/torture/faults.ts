@@ -5,7 +5,7 @@
 import { judgeLog } from '../../test/support/case/kernel-log.ts';
 import { compileGuest } from '../../test/support/vm/guest-program.ts';
 import { Vm } from '../../test/support/vm/vm.ts';
-import { withoutAllocationReports } from './allocation-reports.ts';
+import { LOADER_WITHOUT_MEMORY, withoutAllocationReports } from './allocation-reports.ts';
 import { guestBundle, HOME, PATIENT_LOG } from './guest-bundle.ts';
 import { leaks } from './leaks.ts';
 import type { TortureVerdict } from './report.ts';
@@ -109,7 +109,7 @@ export async function injectFaults(options: FaultOptions): Promise<TortureVerdic
       break;
     }
   }
-  const { trouble } = judgeLog(withoutAllocationReports(await vm.kernelLog()), []);
+  const { trouble } = judgeLog(withoutAllocationReports(await vm.kernelLog()), [LOADER_WITHOUT_MEMORY]);
   problems.push(...trouble.map((line) => `kernel log: ${line}`), ...(await leaks(vm)));
   return { ok: problems.length === 0, lines: [...lines, ...problems.map((one) => `FAILED ${one}`)] };
 }
