@@ -82,8 +82,8 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
       const { text } = await machine.run(`fish -c "complete -C '${typed}'"`);
       return text.split('\n').flatMap((line) => (line === '' ? [] : [line.replace(/\t.*/, '')]));
     };
-    const zsh = async (typed: string): Promise<string> =>
-      (await machine.run(`zsh -f /root/complete.zsh '${typed}' 20`)).text;
+    const zsh = async (typed: string, seconds = 8): Promise<string> =>
+      (await machine.run(`zsh -f /root/complete.zsh '${typed}' ${seconds}`)).text;
     expect(await fish('ksplice ap')).toEqual(['apply']);
     expect(await fish('ksplice boot ')).toEqual(['apply', 'good', 'retry', 'shutdown', 'status']);
     // Not those of ksplice apply.
@@ -94,7 +94,7 @@ describe('a machine with the packages', { timeout: 1_800_000 }, () => {
     expect(await zsh('ksplice boot ')).toMatch(/^retry +-- Apply what is held back/m);
     expect(await zsh('ksplice boot apply --')).not.toContain('--engine');
     expect(await zsh('ksplice apply --engine ')).toMatch(/^jump +livepatch/m);
-    expect(await zsh('ksplice undo ')).toMatch(new RegExp(`^${UPDATE_ID}`, 'm'));
+    expect(await zsh('ksplice undo ', 20)).toMatch(new RegExp(`^${UPDATE_ID}`, 'm'));
   });
 
   it('applies it after a shutdown that came soon: that is no crash', async () => {
