@@ -108,8 +108,9 @@ describe('on a kernel that carries the core', () => {
   it('no update is made of a patch of the core', async () => {
     const file = 'kernel/ksplice/stop.c';
     const patch = join(folder, 'core.patch');
-    const [first = ''] = (await readFile(join(kernel.source, file), 'utf8')).split('\n');
-    await writeFile(patch, `--- a/${file}\n+++ b/${file}\n@@ -1 +1,2 @@\n ${first}\n+/* new */\n`);
+    const [first = '', second = ''] = (await readFile(join(kernel.source, file), 'utf8')).split('\n');
+    const hunk = `@@ -1,2 +1,3 @@\n ${first}\n+/* new */\n ${second}\n`;
+    await writeFile(patch, `--- a/${file}\n+++ b/${file}\n${hunk}`);
     const { exitCode, stdout } = await run(
       [process.execPath, program, 'create', '--patch', patch, ...flags, '--json'],
       { okExitCodes: [2] },
