@@ -108,7 +108,18 @@ export async function loadModule(name: string, bytes: Uint8Array): Promise<void>
 /** Loads a module that lies below /lib/modules. */
 export async function loadModuleOfKernel(name: string): Promise<void> {
   const { exitCode, stderr } = await run([systemTool('modprobe'), name], { okExitCodes: [0, 1, 255] });
-  if (exitCode !== 0) throw loadError(name, stderr);
+  if (exitCode === 0) return;
+  if (stderr.includes('not found in directory')) {
+    throw new MissingError(
+      'core_incompatible',
+      `${name}: a module of this kernel, but not in modprobe's index`,
+      {
+        hint: 'depmod -a, and apply again',
+        details: { module: name, modprobe: stderr },
+      },
+    );
+  }
+  throw loadError(name, stderr);
 }
 
 /** Returns what rmmod said if the module could not be unloaded. */

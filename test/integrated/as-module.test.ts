@@ -32,7 +32,6 @@ describe('on a kernel that has the core as a module', () => {
     core = await readFile(kernel.core);
     const path = `/lib/modules/${kernel.release}/kernel/kernel/ksplice/ksplice.ko`;
     vm = await bootOwn({ kernel, program, files: [{ path, from: kernel.core }] });
-    expect((await vm.run('depmod')).exitCode).toBe(0);
     if (testCase === undefined) throw new Error(`test/cases/${CASE}: no such case`);
     const created = await createCase(testCase, program, folder, flagsFor(kernel));
     expectCreated(testCase, created);
@@ -43,6 +42,17 @@ describe('on a kernel that has the core as a module', () => {
   afterAll(async () => {
     await vm?.close();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('a core that modprobe does not know of is not taken from the update instead', async () => {
+    const { exitCode, stdout } = await vm.run(`ksplice apply ${update} --json`);
+    expect({ exitCode, report: JSON.parse(stdout) as unknown }).toMatchObject({
+      exitCode: 69,
+      report: { code: 'core_incompatible', hint: expect.stringContaining('depmod') },
+    });
+    expect((await vm.run('cat /proc/modules')).stdout).toBe('');
+    const { stderr } = await vm.run('/sbin/depmod');
+    expect((await vm.run('/sbin/modprobe -n ksplice')).stderr, stderr).toBe('');
   });
 
   it('a case of the kernel proper is applied and undone, and nothing is left', async () => {
