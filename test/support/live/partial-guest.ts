@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { patchFile } from '../case/read-cases.ts';
+import type { GuestFile } from '../vm/initramfs.ts';
 import { TEST_RELEASE, testModule } from '../vm/test-kernel.ts';
 import type { Vm } from '../vm/vm.ts';
 import { hostBundle, hostKsplice } from './host-cli.ts';
@@ -27,7 +28,8 @@ export function fixedFile(id: string): string {
   return `${TREE}/updates/ksplice/${id}/${MODULE}.ko`;
 }
 
-async function createInto(folder: string): Promise<void> {
+/** Makes the updates, `mixed.ksplice` and `alone.ksplice`. */
+export async function createInto(folder: string): Promise<void> {
   const bundle = await hostBundle();
   await writeFile(join(folder, 'kernel.patch'), await fixPatch());
   const module = ['--patch', patchFile('module', 'fix.patch')];
@@ -41,21 +43,26 @@ async function createInto(folder: string): Promise<void> {
   }
 }
 
+/** The updates in `folder`, and the kernel's modules in their places. */
+export async function partialFiles(folder: string): Promise<readonly GuestFile[]> {
+  const modules = NEEDED.map(async (name) => ({
+    path: `${TREE}/kernel/net/${name}.ko`,
+    from: await testModule(name),
+  }));
+  const updates = [MIXED, ALONE].map((id) => ({
+    path: `/root/${id}.ksplice`,
+    from: join(folder, `${id}.ksplice`),
+  }));
+  return [...(await Promise.all(modules)), ...updates];
+}
+
 /** Makes the updates and boots the guest; nothing is loaded, nothing applied. */
 export async function bootPartialGuest(): Promise<Vm> {
   const folder = await mkdtemp(join(tmpdir(), 'ksplice-partial-'));
   try {
     await createInto(folder);
-    const modules = NEEDED.map(async (name) => ({
-      path: `${TREE}/kernel/net/${name}.ko`,
-      from: await testModule(name),
-    }));
-    const updates = [MIXED, ALONE].map((id) => ({
-      path: `/root/${id}.ksplice`,
-      from: join(folder, `${id}.ksplice`),
-    }));
     const kill = { path: '/opt/kill-at.cjs', from: new URL('kill-at.cjs', import.meta.url).pathname };
-    const vm = await bootLiveGuest([...(await Promise.all(modules)), ...updates, kill]);
+    const vm = await bootLiveGuest([...(await partialFiles(folder)), kill]);
     await vm.run('depmod', { timeoutMs: 60_000 });
     return vm;
   } finally {
