@@ -7,12 +7,15 @@
  *	thread_kinds ring WORD		a worker of io_uring, for which this process waits
  *	thread_kinds traced WORD	a child that is stopped at the beginning of its system call, until SIGUSR1
  *	thread_kinds mortal WORD	nobody: a child that ends, and that nobody waits for
+ *	thread_kinds newborn WORD	a child that was forked and does not run: its only CPU is kept busy by this
+ *					process, which goes before it, until there is a file /run/let
  *
  * Prints which version answered: "old" or "new".
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +139,31 @@ static void mortal(void)
 	pause();
 }
 
+static void newborn(void)
+{
+	struct sched_param first = { .sched_priority = 50 };
+	cpu_set_t last;
+	pid_t child;
+
+	CPU_ZERO(&last);
+	CPU_SET(1, &last);
+	/* The child is an ordinary process on the same CPU. */
+	if (sched_setaffinity(0, sizeof(last), &last) ||
+	    sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
+		fail("first of all");
+	child = fork();
+	if (!child) {
+		print_version(write_word());
+		_exit(0);
+	}
+	printf("born %d\n", child);
+	fflush(stdout);
+	while (access("/run/let", F_OK))
+		;
+	/* From here on the CPU is free. */
+	waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
@@ -154,6 +182,8 @@ int main(int argc, char **argv)
 		traced();
 	else if (!strcmp(argv[1], "mortal"))
 		mortal();
+	else if (!strcmp(argv[1], "newborn"))
+		newborn();
 	else
 		return 64;
 	return 0;

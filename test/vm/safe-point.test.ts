@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
 import { ENDING, HELD, HeldGuest } from '../support/live/held.ts';
 import { testModulePath } from '../support/vm/test-module.ts';
+import type { VmBackground } from '../support/vm/vm.ts';
 
 const TRACING = '/sys/kernel/tracing';
 
@@ -129,6 +130,101 @@ describe('not in the way is a thread', () => {
     const { stdout } = await held.wait();
     expect(stdout).toBe('new\n');
     await guest.change('reversed');
+  });
+});
+
+/**
+ * Applies the update, which has to succeed, and does something between the core's check before the stop and the stop. Programs
+ * that end just then may take an attempt; a thread that was called busy would have its stack in the log.
+ */
+async function applyAround(action: () => Promise<void>): Promise<void> {
+  await guest.script(
+    `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1; dmesg >/run/before`,
+  );
+  const writer = await guest.vm.start(`echo applied >${HELD}/stage`);
+  await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+  await action();
+  await guest.script('usleep 300000; echo 1 >/sys/module/divert/parameters/go; sleep 1');
+  expect(await writer.wait()).toMatchObject({ exitCode: 0 });
+  const log = await guest.script('dmesg | tail -n +$(($(wc -l </run/before) + 1))');
+  expect(log).toMatch(/held: apply, attempt 1: /);
+  expect(log).not.toMatch(/held: stack of/);
+  expect(await guest.versions()).toBe('new new');
+}
+
+describe('not in the way is a thread that has never run', () => {
+  beforeAll(async () => {
+    // Or else an ordinary process gets its share of a second after all. The other programs of the guest keep out of its way.
+    await guest.script('echo -1 >/proc/sys/kernel/sched_rt_runtime_us; taskset -p 1 1');
+  });
+
+  afterAll(async () => {
+    await guest?.script('echo 950000 >/proc/sys/kernel/sched_rt_runtime_us; taskset -p 3 1');
+  });
+
+  async function bear(): Promise<VmBackground> {
+    await guest.script('rm -f /run/let $(grep -l born /run/vm/background-*.out)');
+    const parent = await guest.vm.start('exec thread_kinds newborn not');
+    await guest.until('grep -q born /run/vm/background-*.out');
+    return parent;
+  }
+
+  /** It has not run yet; then it may, and comes to the new code. */
+  async function grow(parent: VmBackground): Promise<void> {
+    const times = await guest.script(
+      `child=$(sed -n 's/^born //p' /run/vm/background-*.out); cut -d' ' -f1 /proc/$child/schedstat
+       grep -h ctxt_switches /proc/$child/status | tr -dc '0-9\\n'; touch /run/let`,
+    );
+    expect(times).toBe('0\n0\n0');
+    expect((await parent.wait()).stdout).toMatch(/^new$/m);
+    await guest.change('reversed');
+  }
+
+  it('and was there when threads were looked at before the stop', async () => {
+    const parent = await bear();
+    await guest.change('applied');
+    await grow(parent);
+  });
+
+  it('and came afterwards', async () => {
+    let parent: VmBackground | undefined;
+    await applyAround(async () => {
+      parent = await bear();
+    });
+    if (parent !== undefined) await grow(parent);
+    await guest.script('rmmod divert');
+  });
+});
+
+describe('not in the way is a thread on the list of threads', () => {
+  it('that is ending', async () => {
+    await guest.script(`insmod ${testModulePath('divert')} function=exit_sem task=mortal hold=1`);
+    const parent = await guest.vm.start('exec thread_kinds mortal not');
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" = 1 ]');
+    expect(await guest.script('grep -l mortal /proc/[0-9]*/comm')).toMatch(/comm$/);
+    await guest.change('applied');
+    await guest.script('echo 1 >/sys/module/divert/parameters/go');
+    await guest.until('! grep -q mortal /proc/[0-9]*/comm');
+    await guest.change('reversed');
+    parent.kill('SIGKILL');
+    await parent.wait();
+    await guest.script('rmmod divert');
+  });
+
+  it.for([
+    ['that ended after it was looked at before the stop', 'exec sleep 200000', 'grep -q "^State:.Z"'],
+    ['no more, for the same reason', 'wait; sleep 200000', '! test -e'],
+  ] as const)('%s', async ([, parent, ended]) => {
+    const family = await guest.vm.start(`sleep 100000 & echo $! >/run/dying; ${parent}`);
+    await guest.until('[ -s /run/dying ]');
+    await applyAround(async () => {
+      await guest.script('kill -KILL $(cat /run/dying)');
+      await guest.until(`${ended} /proc/$(cat /run/dying)/status`);
+    });
+    await guest.change('reversed');
+    family.kill('SIGKILL');
+    await family.wait();
+    await guest.script('rmmod divert; rm /run/dying');
   });
 });
 

@@ -117,7 +117,7 @@ export class HeldGuest {
 
   /** After a test that may have failed: nobody is held, and the update is reversed. */
   async rescue(): Promise<void> {
-    await this.vm.run(`for module in held held_update divert; do
+    await this.vm.run(`touch /run/let; for module in held held_update divert; do
         go=/sys/module/$module/parameters/go; [ -e $go ] && echo 1 >$go && sleep 1 && echo 0 >$go
       done; rmmod divert; grep -qx applied ${HELD}/stage && echo reversed >${HELD}/stage`);
   }
