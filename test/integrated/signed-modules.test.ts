@@ -83,10 +83,8 @@ describe('where only signed modules are loaded', () => {
 
   it.for(['unsigned', 'altered'])('an update whose module is %s is not loaded', async (name) => {
     const { exitCode, stderr } = await vm.run(`insmod /root/${name}.ko`);
-    expect({ exitCode, stderr }).toMatchObject({
-      exitCode: 1,
-      stderr: expect.stringMatching(/Key was rejected/),
-    });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('Key was rejected by service');
     expect(await look(vm)).toEqual(idle);
   });
 
@@ -101,7 +99,8 @@ describe('where only signed modules are loaded', () => {
   });
 
   it('one that was linked and signed at rest is loaded, seen and undone', async () => {
-    expect(await vm.run('insmod /root/signed.ko')).toMatchObject({ exitCode: 0, stderr: '' });
+    const loaded = await vm.run('insmod /root/signed.ko || dmesg | tail -n 5 >&2');
+    expect(loaded).toMatchObject({ exitCode: 0, stderr: '' });
     expect((await vm.run(SETTLED)).exitCode).toBe(0);
     expect(await look(vm)).toEqual({ ...idle, modules: [MODULE], answer: 'EPERM' });
     expect(await guestKsplice(vm, 'view')).toMatchObject({
@@ -122,7 +121,8 @@ describe('where only signed modules are loaded', () => {
     expect((await vm.run('mkdir -p /etc/ksplice')).exitCode).toBe(0);
     await vm.put('/etc/ksplice/module-signing', paths);
     for (const engine of ['jump', 'livepatch']) {
-      expect(await guestKsplice(vm, `apply --engine ${engine} /root/fix.ksplice`)).toMatchObject({
+      const applied = await guestKsplice(vm, `apply --engine ${engine} /root/fix.ksplice`);
+      expect(applied, (await vm.run('dmesg | tail -n 5')).stdout).toMatchObject({
         exitCode: 0,
         json: { updates: [{ id: UPDATE_ID, engine }] },
       });

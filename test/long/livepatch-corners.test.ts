@@ -149,7 +149,7 @@ describe('the livepatch engine', () => {
   });
 
   it('does so in a module that was linked at rest, wherever the other module lies', async () => {
-    expect((await vm.run('insmod /root/linked.ko')).exitCode).toBe(1);
+    expect((await vm.run('insmod /root/linked.ko')).exitCode).not.toBe(0);
     expect(await script('dmesg | tail -n 3')).toContain('ksplice: module: the module ');
     expect(await look(vm)).toEqual(untouched);
     await script(LOAD_8021Q);
@@ -187,7 +187,7 @@ describe('the livepatch engine', () => {
     await until(`[ "$(cat /sys/kernel/livepatch/ksplice_${UPDATE_ID}/transition 2>/dev/null)" = 1 ]`);
     apply.kill('SIGINT');
     const { exitCode, stdout } = await apply.wait();
-    expect(exitCode).toBe(5);
+    expect(exitCode).toBe(130);
     expect(JSON.parse(stdout)).toMatchObject({ code: 'interrupted' });
     expect(await look(vm)).toMatchObject({ modules: [], leftovers: [], trouble: [] });
 
