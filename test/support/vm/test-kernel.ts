@@ -20,11 +20,11 @@ export async function testImage(release: string = TEST_RELEASE): Promise<string>
   return image;
 }
 
-/** The file of one of its modules. */
-export async function testModule(name: string): Promise<string> {
-  const { modules } = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir(), parts: ['image'] });
+/** The file of one of the modules of `release`. */
+export async function testModule(name: string, release: string = TEST_RELEASE): Promise<string> {
+  const { modules } = await debianSources(release, { cacheDir: testCacheDir(), parts: ['image'] });
   const files = await readdir(modules, { recursive: true });
   const file = files.find((each) => each.endsWith(`/${name}.ko`));
-  if (file === undefined) throw new Error(`${TEST_RELEASE} has no module ${name}`);
+  if (file === undefined) throw new Error(`${release} has no module ${name}`);
   return join(modules, file);
 }
