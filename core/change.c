@@ -25,6 +25,7 @@
 #include <linux/string.h>
 
 #include "core.h"
+#include "grace.h"
 
 /* Of changes that were made; ksplice_mutex. */
 static u64 ksplice_switched;
@@ -118,7 +119,7 @@ static void ksplice_run_attempts(const struct ksplice_list *list, struct ksplice
  */
 static void ksplice_wait_for_users(void)
 {
-	synchronize_rcu_tasks();
+	ksplice_wait_for_tasks();
 	rcu_barrier();
 	rcu_barrier_tasks();
 }

@@ -27,6 +27,7 @@
 #include <linux/uaccess.h>
 #include <linux/utsname.h>
 
+#include "../grace.h"
 #include "../ksplice.h"
 #include "livepatch.h"
 
@@ -274,8 +275,9 @@ int init_module(void)
 /* Livepatch holds a reference until every task has left the code for good. */
 void cleanup_module(void)
 {
-	synchronize_rcu_tasks();
+	ksplice_wait_for_tasks();
 	rcu_barrier();
+	rcu_barrier_tasks();
 	forget_update();
 }
 
