@@ -180,8 +180,11 @@ describe('the console', () => {
       'exec 3<>/dev/ttyS0; echo "reader listens" >&3; read -r line <&3; echo "got $line" >&3',
     );
     await vm.console.expect(/reader listens/);
+    // The emulated line keeps a last byte back, once in many runs, until another one comes: so it is typed until it is read.
+    const answered = vm.console.expect(/got typed/);
     vm.console.write('typed\n');
-    await vm.console.expect(/got typed/);
+    const typing = setInterval(() => vm.console.write('typed\n'), 2000);
+    await answered.finally(() => clearInterval(typing));
     await reader.wait();
     expect(readFileSync(join(folder, 'console.txt'), 'latin1')).toMatch(
       /Linux version[^]*first 12[^]*got typed/,
