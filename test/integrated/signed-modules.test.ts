@@ -80,6 +80,9 @@ describe.each(KERNELS)('where only signed modules are loaded: $append', ({ appen
         })),
       ],
     });
+    // As systemd does: the kernel says there whether it is locked down.
+    const mounted = await vm.run('mount -t securityfs securityfs /sys/kernel/security');
+    expect(mounted).toMatchObject({ exitCode: 0, stderr: '' });
   });
 
   afterAll(async () => {
