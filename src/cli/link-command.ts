@@ -11,6 +11,7 @@ import {
   updateFile,
 } from './command.ts';
 import type { CommonFlags } from './session.ts';
+import { passphraseFlag } from './signing-flags.ts';
 
 export type LinkFlags = CommonFlags & {
   readonly image: string;
@@ -60,13 +61,7 @@ export const linkCommand: Command<CliContext> = buildCommand<LinkFlags, [string]
         optional: true,
         brief: 'What is signed: CONFIG_MODULE_SIG_HASH of the kernel [sha256]',
       },
-      'passphrase-file': {
-        kind: 'parsed',
-        parse: text,
-        optional: true,
-        placeholder: 'FILE',
-        brief: 'The passphrase of the key is its first line',
-      },
+      'passphrase-file': passphraseFlag,
       ...commonFlags,
     },
     aliases: { o: 'output', ...commonAliases },

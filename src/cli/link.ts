@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { MatchError, UsageError } from '../diagnostics/error.ts';
 import { ImageKernel } from '../kernel/image/image-kernel.ts';
@@ -14,16 +13,7 @@ import { readUpdateFile } from '../update/read-update.ts';
 import { sha256 } from '../update/sha256.ts';
 import type { LinkFlags } from './link-command.ts';
 import type { Session } from './session.ts';
-import { readPassphrase, readPrivateKeyText } from './signer.ts';
-
-function readBytes(file: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError('usage', `cannot read ${file}: ${reason}`, { cause });
-  }
-}
+import { readPassphrase, readPrivateKeyText, readSmallBytes } from './signer.ts';
 
 /** Before anything is linked: a key that cannot be used is found at once. Undefined without a key. */
 function readModuleSigner(flags: LinkFlags): ModuleSigner | undefined {
@@ -39,7 +29,7 @@ function readModuleSigner(flags: LinkFlags): ModuleSigner | undefined {
   }
   return moduleSigner({
     key: { text: readPrivateKeyText(key), file: key },
-    certificate: { bytes: readBytes(certificate), file: certificate },
+    certificate: { bytes: readSmallBytes(certificate), file: certificate },
     passphrase: readPassphrase(flags['passphrase-file']),
     hash,
   });

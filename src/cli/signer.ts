@@ -29,13 +29,7 @@ function unreadable(file: string, cause: unknown): UsageError {
 /** The first line of the file. Throws UsageError. */
 export function readPassphrase(file: string | undefined): string | undefined {
   if (file === undefined) return undefined;
-  let content: string;
-  try {
-    content = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-  const [line = ''] = content.split(/\r?\n/, 1);
+  const [line = ''] = readSmallFile(file).split(/\r?\n/, 1);
   if (line === '') {
     throw new UsageError('usage', `${file}: its first line is empty, and should be the passphrase`, {
       hint: 'leave --passphrase-file out for a key without one',
@@ -44,13 +38,18 @@ export function readPassphrase(file: string | undefined): string | undefined {
   return line;
 }
 
-/** The text of a small file. Throws UsageError. */
-export function readSmallFile(file: string): string {
+/** A small file. Throws UsageError. */
+export function readSmallBytes(file: string): Buffer {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch (cause) {
     throw unreadable(file, cause);
   }
+}
+
+/** The text of a small file. Throws UsageError. */
+export function readSmallFile(file: string): string {
+  return readSmallBytes(file).toString('utf8');
 }
 
 /** A private key is nobody else's. Throws RefusedError if others may read it, UsageError. */

@@ -5,12 +5,10 @@
  * It is matched as ever, with the kernel in its file. That the machine has this very kernel the module asks itself when it
  * is loaded, by what the kernel calls itself and by the old code, as far as that is the same on all machines.
  */
-import { MatchError } from '../diagnostics/error.ts';
 import type { ImageKernel } from '../kernel/image/image-kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import { modeOptions } from '../match/match-mode.ts';
-import { codeOf } from '../match/mismatch.ts';
-import { mismatchDetails, reportMismatch } from '../match/mismatch-report.ts';
+import { mismatchError } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import { encodeManifest } from '../update/manifest.ts';
 import { encodeSignature } from '../update/signature.ts';
@@ -18,14 +16,12 @@ import type { Update } from '../update/update.ts';
 import { linkMatchedLivepatch } from './link-matched.ts';
 import type { LinkedModule } from './link-update.ts';
 import { type MatchedUnit, matchWithBelow } from './matched-unit.ts';
+import { KERNEL_START, MODULES_VADDR } from './reach.ts';
 import { type FixedRange, maskForRest } from './rest-code.ts';
 import type { ObjectsOfUnit, UpdateObjects } from './update-objects.ts';
 
-/** From __START_KERNEL_map to where modules begin. */
-const KERNEL: FixedRange = { start: 0xffffffff80000000n, end: 0xffffffffc0000000n };
-
 function fixedRange(kernel: ImageKernel, target: string): FixedRange {
-  if (target === VMLINUX) return KERNEL;
+  if (target === VMLINUX) return { start: KERNEL_START, end: MODULES_VADDR };
   const module = kernel.modules().find(({ name }) => name === target);
   return module === undefined
     ? { start: 0n, end: 0n }
@@ -41,13 +37,7 @@ async function matchAtRest(
   const matches: MatchedUnit[] = [];
   for (const unit of units) {
     const result = matchWithBelow({ ...unit, on: [] }, [], kernel, options);
-    if ('mismatch' in result) {
-      const report = await reportMismatch(result.mismatch);
-      throw new MatchError(codeOf(result.mismatch), report.summary, {
-        hint: report.cause,
-        details: mismatchDetails(report),
-      });
-    }
+    if ('mismatch' in result) throw await mismatchError(result.mismatch);
     const match = maskForRest(result.match, fixedRange(kernel, unit.target));
     matches.push({ ...result, match });
   }

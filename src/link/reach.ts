@@ -19,11 +19,11 @@ import {
 import { type Address, toAddress } from '../kernel/address.ts';
 
 /** MODULES_VADDR and MODULES_END of a kernel with KASLR (arch/x86/include/asm/pgtable_64_types.h). */
-const MODULES_VADDR = 0xffffffffc0000000n;
+export const MODULES_VADDR = 0xffffffffc0000000n;
 const MODULES_END = 0xffffffffff000000n;
 
 /** The kernel's image lies between __START_KERNEL_map and MODULES_VADDR. */
-const KERNEL_START = 0xffffffff80000000n;
+export const KERNEL_START = 0xffffffff80000000n;
 /** More than all per-CPU data of the image takes, which kallsyms lists from 0 on, and well within reach. */
 const PERCPU_END = 0x100_0000n;
 

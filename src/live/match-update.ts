@@ -1,13 +1,11 @@
 /**
  * Matches all units of an update with the running kernel.
  */
-import { MatchError } from '../diagnostics/error.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type MatchedUnit, matchWithBelow } from '../link/matched-unit.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { modeOptions } from '../match/match-mode.ts';
-import { codeOf } from '../match/mismatch.ts';
-import { mismatchDetails, reportMismatch } from '../match/mismatch-report.ts';
+import { mismatchError } from '../match/mismatch-report.ts';
 import { RunTables } from '../match/run-tables.ts';
 import type { LiveContext } from './context.ts';
 import { textPatches } from './text-patches.ts';
@@ -31,11 +29,7 @@ export async function matchUpdate(
       matches.push(result);
       continue;
     }
-    const report = await reportMismatch(result.mismatch);
-    throw new MatchError(codeOf(result.mismatch), report.summary, {
-      hint: report.cause,
-      details: mismatchDetails(report),
-    });
+    throw await mismatchError(result.mismatch);
   }
   return matches;
 }

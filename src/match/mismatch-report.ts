@@ -1,11 +1,12 @@
 /**
  * A mismatch for a person: function, offset, both disassemblies, and what it probably means.
  */
+import { MatchError } from '../diagnostics/error.ts';
 import { hex, hexBytes } from '../diagnostics/hex.ts';
 import type { SourceLine } from '../elf/line-table.ts';
 import { type Decoder, loadDecoder } from '../x86/decoder.ts';
 import { formatInstructions } from '../x86/format.ts';
-import type { CodeMismatch, Mismatch } from './mismatch.ts';
+import { type CodeMismatch, codeOf, type Mismatch } from './mismatch.ts';
 
 const INSTRUCTIONS_AROUND = 4;
 const PROBE_OPCODE = 0xcc;
@@ -112,4 +113,13 @@ export function mismatchDetails(report: MismatchReport): Readonly<Record<string,
     running,
     source,
   };
+}
+
+/** Why nothing more is done: with function, offset and both disassemblies. */
+export async function mismatchError(mismatch: Mismatch): Promise<MatchError> {
+  const report = await reportMismatch(mismatch);
+  return new MatchError(codeOf(mismatch), report.summary, {
+    hint: report.cause,
+    details: mismatchDetails(report),
+  });
 }
