@@ -12,7 +12,7 @@ import type { Address } from '../kernel/address.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { UnitMatch } from '../match/match-unit.ts';
 import { addressInUnit } from './kernel-symbols.ts';
-import type { LinkedSymbol } from './link-module.ts';
+import type { LinkedSymbol } from './link-object.ts';
 
 interface Unit {
   readonly match: UnitMatch;

@@ -23,7 +23,8 @@ import { VMLINUX } from '../kernel/symbol-scope.ts';
 import type { ModuleNote } from '../update/module-note.ts';
 import { updateModule } from '../update/update-id.ts';
 import { anyAddress } from './kernel-symbols.ts';
-import { type ExportedSymbol, type LinkObject, type LivepatchSymbol, linkModule } from './link-module.ts';
+import { linkModule } from './link-module.ts';
+import type { ExportedSymbol, LinkObject, LivepatchSymbol } from './link-object.ts';
 import {
   definedIn,
   hookCalls,
@@ -184,7 +185,7 @@ export function linkLivepatch(update: LivepatchToLink, kernel: Kernel): LinkedMo
   const name = updateModule(update.id);
   const pins = modules.filter((module) => targets.includes(module.name) || owners.includes(module.name));
   const needsKey = !isSettled && replaced.some((each) => each.hasColdPart);
-  const own = (stub: ObjectFile): readonly ObjectFile[] => [
+  const tables: readonly ObjectFile[] = [
     updateTables(update.id, { trampolines, hooks, resident: update.resident }),
     livepatchTables({
       objects: targets.map((target) => ({
@@ -197,12 +198,11 @@ export function linkLivepatch(update: LivepatchToLink, kernel: Kernel): LinkedMo
         ? {}
         : { atRest: { ...atRest.kernel, preemption: needsKey ? PREEMPTION_KEY : undefined } }),
     }),
-    stub,
     ...(atRest === undefined ? [] : [noteObject(atRest.note)]),
   ];
   const olds = new Map(replaced.map(({ trampoline, old }) => [trampoline.old, old]));
   const ownObjects = (stub: ObjectFile): readonly LinkObject[] => {
-    const all = own(stub);
+    const all = [...tables, stub];
     return all.map((object): LinkObject => {
       const known = (wanted: string): Address | LivepatchSymbol | ExportedSymbol => {
         const address = anyAddress(kernel, object.path, wanted);

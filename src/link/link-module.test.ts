@@ -5,7 +5,8 @@ import { SHT_NOBITS } from '../elf/constants.ts';
 import type { ObjectFile, Section } from '../elf/model.ts';
 import { readObject } from '../elf/read-object.ts';
 import { toAddress } from '../kernel/address.ts';
-import { type LinkObject, linkModule } from './link-module.ts';
+import { linkModule } from './link-module.ts';
+import type { LinkObject } from './link-object.ts';
 
 const PRINTK = toAddress(0xffffffff81e00000n);
 

@@ -18,230 +18,22 @@ import { hex } from '../diagnostics/hex.ts';
 import {
   SHF_ALLOC,
   SHF_EXECINSTR,
-  SHF_WRITE,
   SHT_NOBITS,
   SHT_NOTE,
   SHT_PROGBITS,
-  STB_GLOBAL,
-  STB_LOCAL,
   STT_FUNC,
-  STT_NOTYPE,
   STT_OBJECT,
   STT_SECTION,
 } from '../elf/constants.ts';
-import type { RelocationImage, SectionImage, SymbolImage } from '../elf/image.ts';
-import type { ElfSymbol, ObjectFile, Section, SectionIndex, SymbolIndex } from '../elf/model.ts';
+import type { RelocationImage, SectionImage } from '../elf/image.ts';
+import type { ObjectFile, Section, SymbolIndex } from '../elf/model.ts';
 import { writeObject } from '../elf/write-object.ts';
 import { type Address, toAddress } from '../kernel/address.ts';
+import type { ModuleInput } from './link-object.ts';
+import { ModuleLayout, type OutputSection, type Piece } from './module-layout.ts';
+import { ModuleSymbols } from './module-symbols.ts';
 import { outputSectionName } from './output-section.ts';
 import { checkReach, fieldBytes, kernelBounds } from './reach.ts';
-
-/** A symbol of one of the objects that are linked together. */
-export interface LinkedSymbol {
-  /** Position in the list of objects. */
-  readonly object: number;
-  readonly symbol: SymbolIndex;
-}
-
-/**
- * A symbol of the kernel that its livepatch looks up when the module is loaded, by name and position
- * (Documentation/livepatch/module-elf-format.rst).
- */
-export interface LivepatchSymbol {
-  /** `vmlinux`, or the module that has it. */
-  readonly object: string;
-  readonly name: string;
-  /** From 1, among the object's symbols of this name; 0 if it is the only one. */
-  readonly position: number;
-  /** Where it is now. */
-  readonly address: Address;
-  /** The object with which references to it are bound: `vmlinux`, when the module is loaded; or a module. */
-  readonly boundWith: string;
-}
-
-/** A symbol that the kernel exports to modules: its own loader finds it, by name. */
-export interface ExportedSymbol {
-  readonly exported: string;
-}
-
-export interface LinkObject {
-  readonly object: ObjectFile;
-  /** Compiled as a module's own, so it brings .modinfo and struct module. */
-  readonly isModuleObject: boolean;
-  /**
-   * Where an undefined symbol is: an address in the kernel, a symbol of another object, or an address that
-   * is filled in later (`bindSymbols`), by the kernel's livepatch, or by its loader.
-   */
-  readonly resolve: (name: string) => Address | LinkedSymbol | LivepatchSymbol | ExportedSymbol | 'later';
-}
-
-export interface ModuleInput {
-  readonly objects: readonly LinkObject[];
-  /** Appended to the name of every function, `.ksplice_ID`; empty for none. */
-  readonly functionSuffix: string;
-  /** A function that the module's code begins with. */
-  readonly first?: LinkedSymbol;
-}
-
-interface Piece {
-  readonly section: Section;
-  readonly object: number;
-  readonly offset: number;
-}
-
-interface OutputSection {
-  readonly name: string;
-  readonly pieces: Piece[];
-  size: number;
-  flags: number;
-  alignment: number;
-  entrySize: number;
-  isNobits: boolean;
-  isNote: boolean;
-}
-
-const KEPT_FLAGS = SHF_ALLOC | SHF_EXECINSTR | SHF_WRITE;
-
-function alignUp(value: number, alignment: number): number {
-  return Math.ceil(value / alignment) * alignment;
-}
-
-/** Lays the input sections out, each whole, in the order of the objects. */
-class Layout {
-  readonly sections: OutputSection[] = [];
-  readonly #places = new Map<string, { readonly output: number; readonly offset: number }>();
-
-  add(object: number, section: Section, name: string): void {
-    let output = this.sections.findIndex((each) => each.name === name);
-    if (output === -1) {
-      const isNobits = section.type === SHT_NOBITS;
-      output = this.sections.push({
-        name,
-        pieces: [],
-        size: 0,
-        flags: 0,
-        alignment: 1,
-        entrySize: 0,
-        isNobits,
-        isNote: section.type === SHT_NOTE,
-      });
-      output -= 1;
-    }
-    const target = this.sections[output];
-    if (target === undefined) return;
-    const alignment = Math.max(section.alignment, 1);
-    const offset = alignUp(target.size, alignment);
-    target.pieces.push({ section, object, offset });
-    target.size = offset + section.size;
-    target.alignment = Math.max(target.alignment, alignment);
-    target.entrySize = section.entrySize;
-    // Constants that gcc put into a writable section, for their relocations, are constants here.
-    const flags = name === '.rodata' ? SHF_ALLOC : section.flags & KEPT_FLAGS;
-    target.flags |= flags;
-    target.isNobits &&= section.type === SHT_NOBITS;
-    this.#places.set(`${object}:${section.index}`, { output, offset });
-  }
-
-  placeOf(
-    object: number,
-    section: SectionIndex,
-  ): { readonly output: number; readonly offset: number } | undefined {
-    return this.#places.get(`${object}:${section}`);
-  }
-}
-
-/** Numbers the module's symbols as they are needed. */
-class SymbolNumbers {
-  readonly symbols: SymbolImage[] = [];
-  readonly #input: ModuleInput;
-  readonly #layout: Layout;
-  readonly #known = new Map<string, number>();
-
-  constructor(input: ModuleInput, layout: Layout) {
-    this.#input = input;
-    this.#layout = layout;
-  }
-
-  #add(key: string, symbol: SymbolImage): number {
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const number = this.symbols.push(symbol) - 1;
-    this.#known.set(key, number);
-    return number;
-  }
-
-  /** The section symbol of an output section. */
-  section(output: number): number {
-    return this.#add(`section ${output}`, {
-      name: '',
-      value: 0n,
-      size: 0,
-      binding: STB_LOCAL,
-      type: STT_SECTION,
-      visibility: 0,
-      place: output,
-    });
-  }
-
-  absolute(address: Address): number {
-    return this.#add(`absolute ${address}`, {
-      name: '',
-      value: address,
-      size: 0,
-      binding: STB_LOCAL,
-      type: STT_NOTYPE,
-      visibility: 0,
-      place: 'absolute',
-    });
-  }
-
-  /** Found by the kernel's livepatch; global, as what it knows of other livepatch modules. */
-  livepatch({ object, name, position }: LivepatchSymbol): number {
-    const symbol = `.klp.sym.${object}.${name},${position}`;
-    return this.#add(symbol, {
-      name: symbol,
-      value: 0n,
-      size: 0,
-      binding: STB_GLOBAL,
-      type: STT_NOTYPE,
-      visibility: 0,
-      place: 'livepatch',
-    });
-  }
-
-  /** Undefined, with its name: the only one that has to be global. */
-  later(name: string): number {
-    return this.#add(`later ${name}`, {
-      name,
-      value: 0n,
-      size: 0,
-      binding: STB_GLOBAL,
-      type: STT_NOTYPE,
-      visibility: 0,
-      place: 'undefined',
-    });
-  }
-
-  /** A symbol that an object defines. */
-  defined(object: number, symbol: ElfSymbol): number {
-    const input = this.#input.objects[object];
-    const place = typeof symbol.place === 'number' ? this.#layout.placeOf(object, symbol.place) : undefined;
-    if (input === undefined || place === undefined) {
-      const path = input?.object.path ?? '?';
-      throw new InternalError('unexpected', `${path}: ${symbol.name}: refers to a section that was left out`);
-    }
-    const suffix = symbol.type === STT_FUNC && !input.isModuleObject ? this.#input.functionSuffix : '';
-    return this.#add(`symbol ${object}:${symbol.index}`, {
-      name: symbol.name === '' ? '' : symbol.name + suffix,
-      value: symbol.value + BigInt(place.offset),
-      size: symbol.size,
-      binding: STB_LOCAL,
-      type: symbol.type,
-      visibility: 0,
-      place: place.output,
-    });
-  }
-}
 
 interface Target {
   readonly number: number;
@@ -254,8 +46,8 @@ interface Target {
 
 function targetOf(
   input: ModuleInput,
-  layout: Layout,
-  numbers: SymbolNumbers,
+  layout: ModuleLayout,
+  numbers: ModuleSymbols,
   object: number,
   index: SymbolIndex,
 ): Target {
@@ -299,8 +91,8 @@ function targetOf(
 
 function relocatePiece(
   input: ModuleInput,
-  layout: Layout,
-  numbers: SymbolNumbers,
+  layout: ModuleLayout,
+  numbers: ModuleSymbols,
   piece: Piece,
   contents: Uint8Array,
 ): readonly RelocationImage[] {
@@ -324,8 +116,8 @@ function relocatePiece(
 
 function sectionImage(
   input: ModuleInput,
-  layout: Layout,
-  numbers: SymbolNumbers,
+  layout: ModuleLayout,
+  numbers: ModuleSymbols,
   output: OutputSection,
 ): SectionImage {
   const common = { name: output.name, flags: output.flags, alignment: output.alignment };
@@ -345,7 +137,7 @@ function sectionImage(
 }
 
 /** Functions and objects keep their symbols: backtraces and `perf` show them. */
-function nameSymbols(input: ModuleInput, layout: Layout, numbers: SymbolNumbers): void {
+function nameSymbols(input: ModuleInput, layout: ModuleLayout, numbers: ModuleSymbols): void {
   input.objects.forEach(({ object }, number) => {
     for (const symbol of object.symbols) {
       if (symbol.type !== STT_FUNC && symbol.type !== STT_OBJECT) continue;
@@ -367,7 +159,7 @@ function hasObject({ symbols }: ObjectFile, { index }: Section): boolean {
 
 /** Errors: InternalError out of reach, RefusedError for what the loader cannot take. */
 export function linkModule(input: ModuleInput): ModuleImage {
-  const layout = new Layout();
+  const layout = new ModuleLayout();
   const { first } = input;
   const start = first === undefined ? undefined : input.objects[first.object]?.object.symbols[first.symbol];
   const add = (number: number, section: Section): void => {
@@ -385,7 +177,7 @@ export function linkModule(input: ModuleInput): ModuleImage {
       for (const section of object.sections) if (isFirst(number, section) === wanted) add(number, section);
     });
   }
-  const numbers = new SymbolNumbers(input, layout);
+  const numbers = new ModuleSymbols(input, layout);
   nameSymbols(input, layout, numbers);
   const sections = layout.sections.map((output) => sectionImage(input, layout, numbers, output));
   const { symbols } = numbers;

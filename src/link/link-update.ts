@@ -17,13 +17,8 @@ import { broughtBy, newlyExported } from './between-units.ts';
 import { freezeBranches, frozenKeys } from './frozen-branches.ts';
 import { addressInUnit, anyAddress, globalInUnit } from './kernel-symbols.ts';
 import { keyState } from './key-state.ts';
-import {
-  type ExportedSymbol,
-  type LinkedSymbol,
-  type LinkObject,
-  type LivepatchSymbol,
-  linkModule,
-} from './link-module.ts';
+import { linkModule } from './link-module.ts';
+import type { ExportedSymbol, LinkedSymbol, LinkObject, LivepatchSymbol } from './link-object.ts';
 import { PREEMPTION_KEY, refused } from './livepatch-limits.ts';
 import type { MatchedUnit } from './matched-unit.ts';
 import { nameModule } from './module-stub.ts';

@@ -11,7 +11,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { classifySection } from '../kernel/tables/classify-section.ts';
 import type { HookKind } from '../kernel/tables/hooks.ts';
 import { rewrittenPlaces } from '../kernel/tables/rewritten-places.ts';
-import type { ExportedSymbol, LinkedSymbol, LivepatchSymbol } from './link-module.ts';
+import type { ExportedSymbol, LinkedSymbol, LivepatchSymbol } from './link-object.ts';
 import { isKernelAddress } from './reach.ts';
 
 const JUMP_ENGINE = 'apply it with the jump engine (ksplice apply --engine jump)';

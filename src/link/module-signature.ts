@@ -7,7 +7,6 @@
  * struct module_signature { u8 algo, hash, id_type, signer_len, key_id_len, __pad[3]; __be32 sig_len; }: with id_type
  * PKEY_ID_PKCS7 everything but the length is 0, since the PKCS #7 message says it all.
  */
-import { FormatError } from '../diagnostics/error.ts';
 
 /** What CONFIG_MODULE_SIG_HASH can be, and a kernel of today has. */
 export const SIGNATURE_HASHES = ['sha256', 'sha384', 'sha512'] as const;
@@ -30,17 +29,4 @@ export function appendSignature({ module, signature }: SignedModule): Uint8Array
   information[ID_TYPE] = PKEY_ID_PKCS7;
   information.writeUInt32BE(signature.length, SIG_LEN);
   return Buffer.concat([module, signature, information, MAGIC]);
-}
-
-/** Takes a file apart; undefined for a module without a signature. Throws FormatError `malformed_object`. */
-export function splitSignature(bytes: Uint8Array, file: string): SignedModule | undefined {
-  const end = bytes.length - MAGIC.length;
-  if (end < 0 || !MAGIC.equals(bytes.subarray(end))) return undefined;
-  const information = Buffer.from(bytes.subarray(Math.max(0, end - STRUCT_SIZE), end));
-  const length = information.length === STRUCT_SIZE ? information.readUInt32BE(SIG_LEN) : 0;
-  const start = end - STRUCT_SIZE - length;
-  if (length === 0 || start < 0 || information[ID_TYPE] !== PKEY_ID_PKCS7) {
-    throw new FormatError('malformed_object', `${file}: a signature that the kernel would not understand`);
-  }
-  return { module: bytes.subarray(0, start), signature: bytes.subarray(start, start + length) };
 }

@@ -9,7 +9,7 @@
 import { hex } from '../diagnostics/hex.ts';
 import { type Address } from '../kernel/address.ts';
 import type { KernelExport } from '../kernel/image/exports.ts';
-import type { ExportedSymbol, LinkObject, LivepatchSymbol } from './link-module.ts';
+import type { ExportedSymbol, LinkObject, LivepatchSymbol } from './link-object.ts';
 import { refused } from './livepatch-limits.ts';
 import { NAME_MAX } from './module-stub.ts';
 
