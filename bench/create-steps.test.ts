@@ -6,8 +6,9 @@ function ended(
   [pid, parent, name]: readonly [number, number, string],
   [start, end, cpu, commandCpu]: readonly [number, number, number, number],
   peakKb = 0,
+  commandPeakKb = 0,
 ): ProcessTime {
-  return { pid, parent, name, start, end, cpu, commandCpu, peakKb };
+  return { pid, parent, name, start, end, cpu, commandCpu, peakKb, commandPeakKb };
 }
 
 /** A create that asks kbuild, which compiles once, and then compiles once itself. */
@@ -22,13 +23,13 @@ const measured: MeasuredRun = {
   wall: 10,
   load: 0,
   processes: [
-    ended([5, 4, 'cc1'], [2, 3, 0.5, 0.2], 300),
-    ended([4, 2, 'make'], [1, 4, 0.25, 0.2], 20),
-    ended([2, 1, 'flock'], [1, 4, 0, 0.2], 1),
-    ended([7, 6, 'cc1'], [4, 5, 0.5, 0.4], 100),
-    ended([6, 1, 'gcc-12'], [4, 5, 0.125, 0.4], 2),
-    ended([8, 1, 'objtool'], [5, 6, 0.25, 0.4], 10),
-    ended([1, 0, 'node'], [0, 10, 1, 1], 50),
+    ended([5, 4, 'cc1'], [2, 3, 0.5, 0.2], 300, 10),
+    ended([4, 2, 'make'], [1, 4, 0.25, 0.2], 20, 10),
+    ended([2, 1, 'flock'], [1, 4, 0, 0.2], 1, 20),
+    ended([7, 6, 'cc1'], [4, 5, 0.5, 0.4], 100, 40),
+    ended([6, 1, 'gcc-12'], [4, 5, 0.125, 0.4], 2, 40),
+    ended([8, 1, 'objtool'], [5, 6, 0.25, 0.4], 10, 50),
+    ended([1, 0, 'node'], [0, 10, 1, 1], 50, 50),
   ],
 };
 
@@ -66,6 +67,22 @@ describe('shares of a create', () => {
 
 describe('memory of all processes', () => {
   it('is summed over those that lived at the same time', () => {
-    expect(peakOfAll(measured.processes)).toBe(50 + 20 + 1 + 300);
+    // cc1, make and flock, and what the command had when cc1 ended.
+    expect(peakOfAll(measured.processes)).toBe(300 + 20 + 1 + 10);
+  });
+
+  it('is no less than what one process had by itself', () => {
+    const [command] = measured.processes.slice(-1);
+    expect(peakOfAll(command === undefined ? [] : [command])).toBe(50);
+  });
+
+  it('counts those that have ended before the next end of a process', () => {
+    const grown = [
+      ended([2, 1, 'cc1'], [1, 4, 0, 0], 100, 10),
+      ended([3, 1, 'as'], [2, 5, 0, 0], 7, 200),
+      ended([1, 0, 'node'], [0, 6, 0, 0], 205, 205),
+    ];
+    // as with 200; while cc1 lived, the command had no more than 10.
+    expect(peakOfAll(grown)).toBe(7 + 200);
   });
 });

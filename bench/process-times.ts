@@ -25,6 +25,8 @@ export interface ProcessTime {
   /** Processor time of the command itself when this process ended. */
   readonly commandCpu: number;
   readonly peakKb: number;
+  /** The most that the command itself had until this process ended. */
+  readonly commandPeakKb: number;
   /** As in /proc/PID/comm. */
   readonly name: string;
 }
@@ -89,11 +91,11 @@ function parseList(
   let sum = Number.NaN;
   const lines = new LineSplitter((line) => {
     if (line.startsWith('sum ')) sum = Number(line.slice('sum '.length)) / 1e9;
-    const found = /^(\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (.*)$/.exec(line);
+    const found = /^(\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (.*)$/.exec(line);
     if (found === null) return;
-    const [pid = 0, parent = 0, begin = 0, end = 0, cpu = 0, commandCpu = 0, peakKb = 0] = found
-      .slice(1, 8)
-      .map(Number);
+    const numbers = found.slice(1, 9).map(Number);
+    const [pid = 0, parent = 0, begin = 0, end = 0, cpu = 0, commandCpu = 0, peakKb = 0, commandPeakKb = 0] =
+      numbers;
     processes.push({
       pid,
       parent,
@@ -102,7 +104,8 @@ function parseList(
       cpu: cpu / 1e9,
       commandCpu: commandCpu / 1e9,
       peakKb,
-      name: found[8] ?? '',
+      commandPeakKb,
+      name: found[9] ?? '',
     });
   });
   lines.push(text);
@@ -113,18 +116,24 @@ function parseList(
 
 /**
  * The most memory that could have been in use at a time, in KB: of each process its own most, summed over those that
- * lived at once. Pages that several share count several times.
+ * lived at once, and of the command, which grows, its most until the next process ended. Pages that several share count
+ * several times. `processes` in the order of their ends, the command last.
  */
 export function peakOfAll(processes: readonly ProcessTime[]): number {
-  const changes = processes.flatMap(({ start, end, peakKb }) => [
-    { at: start, kb: peakKb },
-    { at: end, kb: -peakKb },
+  const changes = processes.slice(0, -1).flatMap(({ start, end, peakKb, commandPeakKb }) => [
+    { at: start, kb: peakKb, command: 0 },
+    { at: end, kb: -peakKb, command: commandPeakKb },
   ]);
   let now = 0;
-  let peak = 0;
-  for (const { kb } of changes.toSorted((a, b) => a.at - b.at || a.kb - b.kb)) {
+  let since = 0;
+  let peak = processes.at(-1)?.peakKb ?? 0;
+  for (const { kb, command } of changes.toSorted((a, b) => a.at - b.at || a.kb - b.kb)) {
+    if (command > 0) {
+      peak = Math.max(peak, since + command);
+      since = now + kb;
+    }
     now += kb;
-    peak = Math.max(peak, now);
+    since = Math.max(since, now);
   }
   return peak;
 }

@@ -9,11 +9,12 @@
  *
  * For each process LIST gets a line, in the order of their ends:
  *
- *     PID PARENT START END CPU COMMAND PEAK NAME
+ *     PID PARENT START END CPU COMMAND PEAK COMMAND-PEAK NAME
  *
  * START and END in ns of CLOCK_MONOTONIC (START to 10 ms, rounded down), CPU in ns with all of
  * its threads and none of its children, COMMAND the same of the command itself until then,
- * PEAK the most resident memory in KB since its last exec, NAME as in /proc/PID/comm.
+ * PEAK the most resident memory in KB since its last exec, COMMAND-PEAK the same of the command
+ * itself until then, NAME as in /proc/PID/comm.
  * The last line is what wait4(2) says of the whole: `sum NS`.  The exit status is the
  * command's.
  */
@@ -35,6 +36,7 @@
 static uint32_t peak_kb[1 << 22];
 static FILE *list;
 static clockid_t command_clock;
+static pid_t command;
 
 static int64_t now(clockid_t clock)
 {
@@ -51,7 +53,7 @@ static void fail(const char *what)
 	exit(125);
 }
 
-/* Called while the process still has its memory. */
+/* Called while the process still has its memory; what is known of it stays if it has none. */
 static void note_peak(pid_t pid)
 {
 	char path[64], line[256];
@@ -101,8 +103,10 @@ static void note_end(pid_t pid)
 		   &parent, &start) != 2)
 		fail(path);
 	start = start * (NS_PER_SECOND / sysconf(_SC_CLK_TCK)) - (since_boot - end);
-	fprintf(list, "%d %d %lld %lld %lld %lld %u %s\n", pid, parent, (long long)start, (long long)end,
-		(long long)cpu, (long long)now(command_clock), peak_kb[pid], name + 1);
+	note_peak(command);
+	fprintf(list, "%d %d %lld %lld %lld %lld %u %u %s\n", pid, parent, (long long)start,
+		(long long)end, (long long)cpu, (long long)now(command_clock), peak_kb[pid],
+		peak_kb[command], name + 1);
 	peak_kb[pid] = 0;
 }
 
@@ -119,7 +123,7 @@ static void resume(pid_t pid, int signal, int event)
 }
 
 /* Returns the command's exit status. */
-static int trace(pid_t command)
+static int trace(void)
 {
 	int result = 125, status, signal, event;
 	struct rusage usage;
@@ -160,7 +164,6 @@ int main(int argc, char **argv)
 	const long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |
 			     PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL;
 	int gate[2], status;
-	pid_t pid;
 	char byte;
 
 	if (argc < 3) {
@@ -172,10 +175,10 @@ int main(int argc, char **argv)
 		fail(argv[1]);
 	if (pipe(gate))
 		fail("pipe");
-	pid = fork();
-	if (pid < 0)
+	command = fork();
+	if (command < 0)
 		fail("fork");
-	if (pid == 0) {
+	if (command == 0) {
 		/* Not before it is traced. */
 		close(gate[1]);
 		if (read(gate[0], &byte, 1) != 1)
@@ -186,14 +189,14 @@ int main(int argc, char **argv)
 		_exit(127);
 	}
 	close(gate[0]);
-	if (clock_getcpuclockid(pid, &command_clock))
+	if (clock_getcpuclockid(command, &command_clock))
 		fail("clock_getcpuclockid");
-	if (ptrace(PTRACE_SEIZE, pid, 0, options))
+	if (ptrace(PTRACE_SEIZE, command, 0, options))
 		fail("ptrace");
 	if (write(gate[1], "x", 1) != 1)
 		fail("pipe");
 	close(gate[1]);
-	status = trace(pid);
+	status = trace();
 	if (fclose(list))
 		fail(argv[1]);
 	return status;
