@@ -7,31 +7,18 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { cacheDir } from '../src/debian/cache-dir.ts';
+import { debianSources } from '../src/debian/debian-sources.ts';
 import { type KernelTree, readUnits } from './change-count/compile-both.ts';
 import { countFile } from './change-count/count-file.ts';
 import { type CountedFile, countText } from './change-count/count-text.ts';
 import { kindsOf } from './change-count/kinds.ts';
+import { prepareDebianTree } from './kbuild/debian-tree.ts';
 
+const RELEASE = '6.1.0-47-cloud-amd64';
 const FROM = '6.1.170-3';
 const TO = '6.1.176-1';
 const AT_ONCE = 1;
-
-function cacheDirectory(): string {
-  const base = process.env['XDG_CACHE_HOME'] ?? path.join(process.env['HOME'] ?? '/root', '.cache');
-  return path.join(base, 'ksplice');
-}
-
-/** The prepared tree of the corpus: its source is the version that is patched. */
-async function findTree(cache: string): Promise<KernelTree> {
-  const source = path.join(cache, 'debian', 'source', FROM);
-  const builds = path.join(cache, 'build');
-  for (const key of await readdir(builds)) {
-    const build = path.join(builds, key);
-    const makefile = await readFile(path.join(build, 'Makefile'), 'utf8').catch(() => '');
-    if (makefile.includes(source)) return { source, build };
-  }
-  throw new Error(`${builds}: no tree that is prepared from ${source}: run npm run corpus first`);
-}
 
 /** Paths of the files that `create` came to an end with, and how. */
 async function readOutcomes(corpus: string): Promise<ReadonlyMap<string, string>> {
@@ -79,9 +66,12 @@ async function countOne(
 }
 
 async function main(only: string | undefined): Promise<void> {
-  const cache = cacheDirectory();
+  const cache = cacheDir(process.env);
   const corpus = path.join(cache, 'corpus', `${FROM}..${TO}`, 'files');
-  const tree = await findTree(cache);
+  const prepared = await prepareDebianTree(await debianSources(RELEASE, { cacheDir: cache }), {
+    cacheDir: cache,
+  });
+  const tree = { source: prepared.source, build: prepared.buildDir };
   const units = await readUnits(tree);
   // Those without an update first: what there is to know is known of them.
   const outcomes = [...(await readOutcomes(corpus))]

@@ -7,6 +7,7 @@
  */
 import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import * as v from 'valibot';
 import { runTool } from './run-tool.ts';
 
 export interface KernelTree {
@@ -32,21 +33,32 @@ export interface NotCompiled {
   readonly error: string;
 }
 
-/** The units that are compiled from each file: itself, and those that include it. By the lists that kbuild recorded. */
+/** Where the program keeps the rule by which kbuild makes a unit, word for word: a JSON file for each, empty if there is none. */
+const KNOWN_UNITS = '.ksplice/units';
+const knownUnit = v.object({ command: v.optional(v.string()) });
+
+/** C files of its folder, or below it, that a source includes. */
+function includedSources(source: string, text: string): readonly string[] {
+  return [...text.matchAll(/^\s*#\s*include\s+"([^"]+\.c)"/gm)].map(([, name = '']) =>
+    path.join(path.dirname(source), name),
+  );
+}
+
+/** The units that are compiled from each file: itself, and those that include it. Of all units that create has asked kbuild about. */
 export async function readUnits(tree: KernelTree): Promise<ReadonlyMap<string, readonly UnitCommand[]>> {
-  const names = await readdir(tree.build, { recursive: true });
+  const folder = path.join(tree.build, KNOWN_UNITS);
+  const names = await readdir(folder, { recursive: true });
   const units = new Map<string, UnitCommand[]>();
-  for (const name of names.filter((each) => /(?:^|\/)\.[^/]+\.o\.cmd$/.test(each)).toSorted()) {
-    const text = await readFile(path.join(tree.build, name), 'utf8');
-    const [, object = '', line] = /^cmd_(\S+) := (.*?)(?: ; \.\/tools\/objtool\/.*)?$/m.exec(text) ?? [];
-    const source = object.replace(/\.o$/, '.c');
-    if (line?.includes(` ${tree.source}/${source}`) !== true) continue;
-    const command = { source, line: line.replaceAll('$(pound)', '#').replaceAll('$$', '$') };
-    const sources = text
-      .split(/\s+/)
-      .filter((word) => word.startsWith(`${tree.source}/`) && word.endsWith('.c'));
-    for (const file of new Set([source, ...sources.map((word) => path.relative(tree.source, word))])) {
-      units.set(file, [...(units.get(file) ?? []), command]);
+  for (const name of names.filter((each) => each.endsWith('.c.json')).toSorted()) {
+    const source = name.replace(/\.json$/, '');
+    const { command } = v.parse(knownUnit, JSON.parse(await readFile(path.join(folder, name), 'utf8')));
+    if (command === undefined) continue;
+    const [, line] = /^cmd_\S+ := (.*?)(?: ; \.\/tools\/objtool\/.*)?$/m.exec(command) ?? [];
+    if (line === undefined) throw new Error(`${name}: no command of kbuild`);
+    const unit = { source, line: line.replaceAll('$(pound)', '#').replaceAll('$$', '$') };
+    const text = await readFile(path.join(tree.source, source), 'utf8');
+    for (const file of new Set([source, ...includedSources(source, text)])) {
+      units.set(file, [...(units.get(file) ?? []), unit]);
     }
   }
   return units;
