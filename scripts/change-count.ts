@@ -2,7 +2,8 @@
  * `npm run change-count`: how many files of the corpus change an object, and how many of these an update was made of,
  * counted without the program: the compiler, readelf and objdump say what changes. Run it after `npm run corpus`.
  *
- * Nothing here may import what differencing is made of. Of the corpus it reads the patches and how `create` ended.
+ * Nothing here may import what differencing is made of. Of the corpus it reads the patches and how `create` ended,
+ * and of the prepared tree kbuild's rules for its units, which `create` keeps there.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
