@@ -2,13 +2,19 @@
  * A patch that changes many functions by one instruction each, made by the program: `asm volatile ("nop");` at the
  * beginning of their bodies. It compiles everywhere, and what it costs to switch such functions is the cost of the switch.
  *
- * The files are of ext4 and its journal, which are built in and which no guest of ours mounts: nobody is in these functions, however many
- * threads there are.
+ * The files are built in, and of what no guest of ours uses: ext4 and its journal, which none mounts, SELinux, which is not the security
+ * module, and ACPI's interpreter, which has nothing to do after boot. Nobody is in these functions, however many threads there are.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-const DIRECTORIES = ['fs/ext4', 'fs/jbd2'] as const;
+const DIRECTORIES = [
+  'fs/ext4',
+  'fs/jbd2',
+  'security/selinux',
+  'security/selinux/ss',
+  'drivers/acpi/acpica',
+] as const;
 const NOP = '\tasm volatile ("nop");';
 const CONTEXT = 3;
 /** Not in the kernel, not to be replaced, or called at boot. */
@@ -31,14 +37,14 @@ interface Place {
 }
 
 /** Function bodies of a file that can take the instruction, in order. */
-export function functionBodies(lines: readonly string[], refused: ReadonlySet<string>): readonly Place[] {
+export function functionBodies(lines: readonly string[], leftAlone: ReadonlySet<string>): readonly Place[] {
   const places: Place[] = [];
   let header: { readonly name: string; readonly text: string } | undefined;
   for (const [index, line] of lines.entries()) {
     const found = HEADER.exec(line);
     if (found !== null) header = { name: found[1] ?? '', text: `${lines[index - 1] ?? ''}\n${line}` };
     else if (line === '{' && header !== undefined) {
-      if (!UNUSABLE.test(header.text) && !refused.has(header.name))
+      if (!UNUSABLE.test(header.text) && !leftAlone.has(header.name))
         places.push({ at: index + 1, name: header.name });
       header = undefined;
     } else if (header !== undefined && !/^\s+\S.*[,)]$/.test(line)) header = undefined;
@@ -70,20 +76,20 @@ export function insertAt(file: string, lines: readonly string[], places: readonl
 }
 
 /**
- * A patch of exactly `count` functions of the source tree. Functions named in `refused` are left alone.
+ * A patch of exactly `count` functions of the source tree. Functions named in `leftAlone` are not among them.
  * Throws if there are not so many.
  */
 export async function changeFunctions(
   tree: string,
   count: number,
-  refused: ReadonlySet<string>,
+  leftAlone: ReadonlySet<string>,
 ): Promise<readonly ChangedFile[]> {
   const changed: ChangedFile[] = [];
   let left = count;
   for (const file of await sourcesIn(tree)) {
     if (left === 0) break;
     const lines = (await readFile(path.join(tree, file), 'latin1')).split('\n');
-    const places = functionBodies(lines, refused);
+    const places = functionBodies(lines, leftAlone);
     let one = insertAt(file, lines, places);
     // What does not fit with its neighbours was left out: so the number is counted, and not taken from the list.
     if (one.functions.length > left) {
