@@ -5,9 +5,9 @@
  * Both are compiled in a folder of their own that holds nothing but the file and the unit that includes it; whatever
  * else they include is found where it was. `__LINE__` is 0, so that lines which only move change nothing.
  */
-import { copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import * as v from 'valibot';
+import { knownSources, readKnownUnit } from '../../src/build/known-units.ts';
 import { runTool } from './run-tool.ts';
 
 export interface KernelTree {
@@ -33,10 +33,6 @@ export interface NotCompiled {
   readonly error: string;
 }
 
-/** Where the program keeps the rule by which kbuild makes a unit, word for word: a JSON file for each, empty if there is none. */
-const KNOWN_UNITS = '.ksplice/units';
-const knownUnit = v.object({ command: v.optional(v.string()) });
-
 /** C files of its folder, or below it, that a source includes. */
 function includedSources(source: string, text: string): readonly string[] {
   return [...text.matchAll(/^\s*#\s*include\s+"([^"]+\.c)"/gm)].map(([, name = '']) =>
@@ -46,15 +42,13 @@ function includedSources(source: string, text: string): readonly string[] {
 
 /** The units that are compiled from each file: itself, and those that include it. Of all units that create has asked kbuild about. */
 export async function readUnits(tree: KernelTree): Promise<ReadonlyMap<string, readonly UnitCommand[]>> {
-  const folder = path.join(tree.build, KNOWN_UNITS);
-  const names = await readdir(folder, { recursive: true });
   const units = new Map<string, UnitCommand[]>();
-  for (const name of names.filter((each) => each.endsWith('.c.json')).toSorted()) {
-    const source = name.replace(/\.json$/, '');
-    const { command } = v.parse(knownUnit, JSON.parse(await readFile(path.join(folder, name), 'utf8')));
+  const sources = await knownSources(tree.build);
+  for (const source of sources.filter((each) => each.endsWith('.c'))) {
+    const command = (await readKnownUnit(tree.build, source))?.command;
     if (command === undefined) continue;
     const [, line] = /^cmd_\S+ := (.*?)(?: ; \.\/tools\/objtool\/.*)?$/m.exec(command) ?? [];
-    if (line === undefined) throw new Error(`${name}: no command of kbuild`);
+    if (line === undefined) throw new Error(`${source}: no command of kbuild`);
     const unit = { source, line: line.replaceAll('$(pound)', '#').replaceAll('$$', '$') };
     const text = await readFile(path.join(tree.source, source), 'utf8');
     for (const file of new Set([source, ...includedSources(source, text)])) {

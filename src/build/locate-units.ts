@@ -7,16 +7,16 @@
  * message that it prints before it compiles can be replaced from the command line, and is expanded in
  * the very place where the lists are known: there it is asked whether the object is in one of them.
  *
- * The answer depends on what the prepared tree's key stands for, and is kept beside the tree.
+ * Answers are kept beside the tree (known-units.ts).
  */
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { MissingError } from '../diagnostics/error.ts';
 import { withFileLock } from '../process/file-lock.ts';
-import { writeWhole } from '../process/write-whole.ts';
 import { type CompileCommand, inModule, parseCommandFile } from './compile-command.ts';
 import { dryRunArguments, readDryRun } from './dry-run.ts';
 import { runKbuild } from './kbuild.ts';
+import { type KnownUnit, readKnownUnit, writeKnownUnit } from './known-units.ts';
 import type { PreparedTree } from './tree.ts';
 
 export type UnitPlace =
@@ -29,13 +29,6 @@ export interface LocateOptions {
   readonly jobs: number;
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
-}
-
-/** What is kept: the line of the `.cmd` file, or nothing for an object in no list. */
-interface Stored {
-  readonly command: string | undefined;
-  /** As the Makefiles call it; only for a unit from assembly. */
-  readonly module?: string | undefined;
 }
 
 /**
@@ -66,9 +59,9 @@ export async function locateUnits(
   const recall = async (): Promise<readonly string[]> => {
     const unknown: string[] = [];
     for (const source of sources) {
-      const stored = await readStored(tree, source);
-      if (stored === undefined) unknown.push(source);
-      else places.set(source, placeOf(source, stored));
+      const known = await readKnownUnit(tree.buildDir, source);
+      if (known === undefined) unknown.push(source);
+      else places.set(source, placeOf(source, known));
     }
     return unknown;
   };
@@ -113,7 +106,7 @@ async function askDry(
     if (answer === undefined) open.push(source);
     else {
       const command = answer.isListed ? answer.command : undefined;
-      await writeStored(tree, source, { command, module: answer.module });
+      await writeKnownUnit(tree.buildDir, source, { command, module: answer.module });
     }
   }
   return open;
@@ -175,7 +168,7 @@ async function askKbuild(
     if (isListed && text === undefined)
       throw notCompiled(tree, source, result.stderr, 'it does not compile as it is');
     const command = isListed ? text?.split('\n')[0] : undefined;
-    await writeStored(tree, source, { command, module: answer?.module });
+    await writeKnownUnit(tree.buildDir, source, { command, module: answer?.module });
   }
 }
 
@@ -193,35 +186,14 @@ function notCompiled(tree: PreparedTree, source: string, output: string, reason:
   );
 }
 
-function placeOf(source: string, stored: Stored): UnitPlace {
-  if (stored.command === undefined) return { kind: 'absent' };
-  const command = parseCommandFile(stored.command, objectOf(source));
+function placeOf(source: string, known: KnownUnit): UnitPlace {
+  if (known.command === undefined) return { kind: 'absent' };
+  const command = parseCommandFile(known.command, objectOf(source));
   if (command === undefined) return { kind: 'absent' };
-  return { kind: 'unit', command: stored.module === undefined ? command : inModule(command, stored.module) };
+  return { kind: 'unit', command: known.module === undefined ? command : inModule(command, known.module) };
 }
 
 /** `fs/pipe.o` to `BUILD/fs/.pipe.o.cmd`. */
 function commandFile(tree: PreparedTree, object: string): string {
   return path.join(tree.buildDir, path.dirname(object), `.${path.basename(object)}.cmd`);
-}
-
-function storedFile(tree: PreparedTree, source: string): string {
-  return path.join(tree.buildDir, '.ksplice', 'units', `${source}.json`);
-}
-
-async function readStored(tree: PreparedTree, source: string): Promise<Stored | undefined> {
-  const text = await readFile(storedFile(tree, source), 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const value: unknown = JSON.parse(text);
-  const field = (name: 'command' | 'module'): string | undefined => {
-    const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-    return typeof found === 'string' ? found : undefined;
-  };
-  return { command: field('command'), module: field('module') };
-}
-
-async function writeStored(tree: PreparedTree, source: string, stored: Stored): Promise<void> {
-  const file = storedFile(tree, source);
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeWhole(file, `${JSON.stringify(stored)}\n`);
 }
