@@ -12,6 +12,7 @@ export interface CountedUpdate {
   readonly functions: number;
   /** Of their old bodies, cold parts included: what is compared inside the stop. */
   readonly bytes: number;
+  readonly fileBytes: number;
 }
 
 export interface CountedUpdateOptions {
@@ -35,7 +36,8 @@ interface Measured extends CountedUpdate {
 }
 
 async function measured(id: string, file: string): Promise<Measured> {
-  const { units } = readUpdate(await readFile(file), file);
+  const contents = await readFile(file);
+  const { units } = readUpdate(contents, file);
   const needLivepatch: string[] = [];
   let [functions, bytes] = [0, 0];
   for (const unit of units) {
@@ -46,7 +48,7 @@ async function measured(id: string, file: string): Promise<Measured> {
       if (needsLivepatch !== null) needLivepatch.push(preName);
     }
   }
-  return { id, file, functions, bytes, needLivepatch };
+  return { id, file, functions, bytes, fileBytes: contents.length, needLivepatch };
 }
 
 /**

@@ -21,6 +21,7 @@ import { buildEmptyStop } from './bench-module.ts';
 import { benchCallCost } from './call-cost.ts';
 import { type CountedUpdate, countedUpdate } from './counted-updates.ts';
 import { benchCreate } from './create.ts';
+import { benchHeldMemory } from './held-memory.ts';
 import { parseOptions, USAGE } from './options.ts';
 import { benchStart } from './start.ts';
 import { spreadOf, spreadText } from './statistics.ts';
@@ -203,10 +204,11 @@ async function main(): Promise<number> {
     }
     if (options.start) await benchStart(print);
     if (options.guest) await benchGuest(cacheHome);
-    if (options.stop || options.work) {
+    if (options.stop || options.work || options.memory) {
       const stop = await stopOptions(cacheHome);
       if (options.stop) await benchStopTable(stop);
       if (options.work) await benchStopWork(stop);
+      if (options.memory) await benchHeldMemory(stop);
     }
     if (options.call) {
       const kernel = await debianSources(RELEASE, { cacheDir: cacheHome });

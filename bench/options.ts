@@ -12,6 +12,7 @@ export const USAGE = `usage: npm run bench -- [PART]... [--again]
   guest    apply, undo and the stop of all CPUs, in a guest
   stop     the stop of all CPUs by number of functions and of threads, as a table
   work     what is done inside it, in instructions of the guest
+  memory   the kernel memory that an applied update holds
   start    the start of the program beside Node's own, by node and as the single-file executable
   call     a call of a replaced function beside livepatch's, in instructions
 
@@ -23,6 +24,7 @@ export interface BenchOptions {
   readonly guest: boolean;
   readonly stop: boolean;
   readonly work: boolean;
+  readonly memory: boolean;
   readonly call: boolean;
   readonly start: boolean;
   readonly again: boolean;
@@ -32,7 +34,16 @@ export interface BenchOptions {
 export function parseOptions(argv: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = readArguments(argv);
   if (values.help === true) return undefined;
-  const known: readonly string[] = [...CREATE_PARTS, 'create', 'guest', 'stop', 'work', 'call', 'start'];
+  const known: readonly string[] = [
+    ...CREATE_PARTS,
+    'create',
+    'guest',
+    'stop',
+    'work',
+    'memory',
+    'call',
+    'start',
+  ];
   const unknown = positionals.find((one) => !known.includes(one));
   if (unknown !== undefined) {
     throw new UsageError('usage', `${unknown}: no such part`, { hint: `there are ${known.join(', ')}` });
@@ -43,6 +54,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
     guest: isWanted('guest'),
     stop: isWanted('stop'),
     work: isWanted('work'),
+    memory: isWanted('memory'),
     call: isWanted('call'),
     start: isWanted('start'),
     again: values.again ?? false,

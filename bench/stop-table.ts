@@ -50,7 +50,7 @@ interface Pair {
   readonly prechecked: number;
 }
 
-async function must(vm: Vm, command: string): Promise<string> {
+export async function must(vm: Vm, command: string): Promise<string> {
   const { exitCode, stdout, stderr } = await vm.run(command, { timeoutMs: PATIENCE_MS });
   if (exitCode !== 0) throw new Error(`${command}: exit status ${exitCode}\n${stdout}${stderr}`);
   return stdout;
@@ -75,7 +75,8 @@ async function pairs(vm: Vm, update: CountedUpdate, count: number): Promise<read
     });
 }
 
-async function bootOptions(options: StopBenchOptions): Promise<VmOptions> {
+/** A guest with the updates, and what else the measures of stops need. */
+export async function bootOptions(options: StopBenchOptions): Promise<VmOptions> {
   const { image, cacheDir, bundle, updates, emptyStop } = options;
   return {
     image,

@@ -53,6 +53,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const logs = join(cache, 'torture');
   await mkdir(logs, { recursive: true });
   const { seed, cycles, minutes, threads } = options;
+  const load = options.load ? { load: { threads, stressors: STRESSORS } } : {};
   let ok = true;
   if (options.debugKernel) {
     const transcript = join(logs, 'console-faults.log');
@@ -76,7 +77,7 @@ async function main(argv: readonly string[]): Promise<number> {
       cacheDir: cache,
       cpus,
       order: { seed, cycles, minutes, samples: SAMPLES },
-      load: { threads, stressors: STRESSORS },
+      ...load,
       onProgress: progress,
       transcript,
     });

@@ -33,46 +33,90 @@ done
 echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
 echo 0 >/sys/kernel/debug/fail_page_alloc/min-order`;
 
-/** What is done, what undoes it, what must be true before; each ends done, and is where the next begins. */
-const steps: readonly (readonly [
-  name: string,
-  prepare: string,
-  action: string,
-  inverse: string,
-  check: string,
-])[] = [
-  ['loading the core', '', `insmod:${CORE}`, 'rmmod:ksplice', `absent:${SYSFS}`],
-  [
-    'create',
-    '',
-    `write:${SYSFS}/control:create torture`,
-    `write:${SYSFS}/control:forget torture`,
-    `absent:${SYSFS}/torture`,
-  ],
-  [
-    'loading the update',
-    `node ${HOME}/guest-link.cjs update ${UPDATE} ${MODULE}`,
-    `insmod:${MODULE}`,
-    'rmmod:ksplice_torture',
-    'absent:/sys/module/ksplice_torture',
-  ],
-  [
-    'apply',
+const CONTROL = `write:${SYSFS}/control`;
+const CREATED = `${CONTROL}:forget torture;${CONTROL}:create torture`;
+
+interface Step {
+  readonly name: string;
+  /** Shell text, before all of it. */
+  readonly prepare?: string;
+  readonly action: string;
+  readonly inverse: string;
+  /** What must be true before each action. */
+  readonly check: string;
+}
+
+/** Each ends with its action done, and is where the next begins. */
+const steps: readonly Step[] = [
+  {
+    name: 'loading the core',
+    action: `insmod:${CORE}`,
+    inverse: 'rmmod:ksplice',
+    check: `absent:${SYSFS}`,
+  },
+  {
+    name: 'create',
+    action: `${CONTROL}:create torture`,
+    inverse: `${CONTROL}:forget torture`,
+    check: `absent:${SYSFS}/torture`,
+  },
+  {
+    // A module of this name is never loaded, and partial lets that pass.
+    name: 'pin',
+    prepare: `echo 1 >${SYSFS}/torture/partial`,
+    action: `${CONTROL}:pin torture absent`,
+    inverse: `${CREATED};write:${SYSFS}/torture/partial:1`,
+    check: `is:${SYSFS}/torture/pins:`,
+  },
+  {
+    name: 'skip',
+    prepare: `echo 'forget torture' >${SYSFS}/control && echo 'create torture' >${SYSFS}/control && echo 1 >${SYSFS}/torture/partial`,
+    action: `${CONTROL}:skip torture absent 0123456789ABCDEF0123456`,
+    inverse: `${CREATED};write:${SYSFS}/torture/partial:1`,
+    check: `is:${SYSFS}/torture/pins:`,
+  },
+  {
+    name: 'loading the update',
+    prepare: `node ${HOME}/guest-link.cjs update ${UPDATE} ${MODULE}`,
+    action: `insmod:${MODULE}`,
+    inverse: 'rmmod:ksplice_torture',
+    check: 'absent:/sys/module/ksplice_torture',
+  },
+  {
+    name: 'apply',
     // So that the stage is the same after an undo as it was before.
-    `echo applied >${STAGE} && echo reversed >${STAGE}`,
-    `write:${STAGE}:applied`,
-    `write:${STAGE}:reversed`,
-    `is:${STAGE}:reversed`,
-  ],
-  ['undo', '', `write:${STAGE}:reversed`, `write:${STAGE}:applied`, `is:${STAGE}:applied`],
-  [
-    'forget',
-    'rmmod ksplice_torture',
-    `write:${SYSFS}/control:forget torture`,
-    `write:${SYSFS}/control:create torture`,
+    prepare: `echo applied >${STAGE} && echo reversed >${STAGE}`,
+    action: `write:${STAGE}:applied`,
+    inverse: `write:${STAGE}:reversed`,
+    check: `is:${STAGE}:reversed`,
+  },
+  {
+    name: 'undo',
+    action: `write:${STAGE}:reversed`,
+    inverse: `write:${STAGE}:applied`,
+    check: `is:${STAGE}:applied`,
+  },
+  {
+    name: 'apply as a list, and with debug',
+    prepare: `echo 1 >${SYSFS}/torture/debug`,
+    action: `${CONTROL}:apply torture`,
+    inverse: `${CONTROL}:reverse torture`,
+    check: `is:${STAGE}:reversed`,
+  },
+  {
+    name: 'undo as a list, and with debug',
+    action: `${CONTROL}:reverse torture`,
+    inverse: `${CONTROL}:apply torture`,
+    check: `is:${STAGE}:applied`,
+  },
+  {
+    name: 'forget',
+    prepare: 'rmmod ksplice_torture',
+    action: `${CONTROL}:forget torture`,
+    inverse: `${CONTROL}:create torture`,
     // There is the entry, whatever its stage.
-    `is:${SYSFS}/torture/debug:0`,
-  ],
+    check: `exists:${SYSFS}/torture`,
+  },
 ];
 
 /** Throws LostVmError when the guest dies. */
@@ -95,8 +139,8 @@ export async function injectFaults(options: FaultOptions): Promise<TortureVerdic
   });
   await must(vm, SETTINGS);
   await must(vm, `node ${HOME}/guest-link.cjs core ${UPDATE} ${CORE}`);
-  for (const [name, prepare, action, inverse, check] of steps) {
-    if (prepare !== '') await must(vm, prepare);
+  for (const { name, prepare, action, inverse, check } of steps) {
+    if (prepare !== undefined) await must(vm, prepare);
     const { exitCode, stdout, stderr } = await vm.run(`fail_nth '${action}' '${inverse}' '${check}'`, {
       timeoutMs: PATIENCE_MS,
     });

@@ -235,7 +235,7 @@ class Torture {
       into.push(parseMeminfo(readFileSync('/proc/meminfo', 'latin1')));
       await delay(1000);
     }
-    return moduleAreas(readFileSync('/proc/vmallocinfo', 'latin1'));
+    return moduleAreas(readFileSync('/proc/vmallocinfo', 'latin1')).length;
   }
 
   async #cycles(): Promise<void> {

@@ -49,6 +49,9 @@ export interface LoadReport {
   readonly done: readonly string[];
 }
 
+/** Where there was no load to lose anything. */
+export const NO_LOAD: LoadReport = { lost: [], done: ['without a load'] };
+
 export class Load {
   readonly #vm: Vm;
   readonly #threads: number;

@@ -27,12 +27,15 @@ export function parseMeminfo(text: string): MemoryUse {
 }
 
 /**
- * Areas of /proc/vmallocinfo that only modules and we make: those in the range of modules, which begins at
+ * Areas of /proc/vmallocinfo that only modules and we make, their sizes in bytes: those in the range of modules, which begins at
  * 0xffffffffc0000000, and what the core maps. A line is `START-END SIZE CALLER+... ...`. Under a steady load their number
  * is exact, where the sum of all areas goes up and down with the stacks of new threads.
  */
-export function moduleAreas(text: string): number {
-  return text.split('\n').filter((line) => /^0xffffffff[c-f]|\bksplice_\w+\+0x/.test(line)).length;
+export function moduleAreas(text: string): readonly number[] {
+  return text
+    .split('\n')
+    .filter((line) => /^0xffffffff[c-f]|\bksplice_\w+\+0x/.test(line))
+    .map((line) => Number(line.split(/\s+/)[1]));
 }
 
 export interface FieldVerdict {

@@ -12,9 +12,15 @@ describe('options of a torture run', () => {
     });
   });
 
+  it('may leave out the load', () => {
+    expect(parseOptions([])).toMatchObject({ load: true });
+    expect(parseOptions(['--no-load'])).toMatchObject({ load: false });
+  });
+
   it('are refused where they make no sense', () => {
     expect(() => parseOptions(['--cpus', '0'])).toThrow(UsageError);
     expect(() => parseOptions(['--threads', '50000'])).toThrow(/14000/);
+    expect(() => parseOptions(['--threads', '5', '--no-load'])).toThrow(/exclude/);
     expect(() => parseOptions(['--fast'])).toThrow(UsageError);
   });
 });

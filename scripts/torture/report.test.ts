@@ -38,6 +38,14 @@ describe('a torture run', () => {
     expect(judge(good, load, [], 10).lines.join('\n')).toMatch(/10 cycles in 12 s, 9 applied and undone/);
   });
 
+  it('tells the first cycles from the last', () => {
+    const slower = { ...good, cycleMs: [1, 1, 1, 8, 9, 9] };
+    expect(judge(slower, load, [], 10).lines).toContain(
+      'the first 3 cycles: median 1.0 ms, the last 3: median 9.0 ms',
+    );
+    expect(judge(good, load, [], 10).lines).toContain('one cycle');
+  });
+
   it('failed for each thing that must not be', () => {
     expect(problems({ ...good, completed: 8 })).toEqual([expect.stringContaining('8 of 10 cycles')]);
     expect(problems({ ...good, cycles: 9 })).toEqual([expect.stringContaining('9 cycles of 10')]);

@@ -22,6 +22,16 @@ function spread(values: readonly number[], unit: string): string {
   return `median ${median.toFixed(2)} ${unit}, ${min.toFixed(2)} to ${max.toFixed(2)}`;
 }
 
+/** Whether a cycle takes longer after many others. */
+function firstAndLast(values: readonly number[]): string {
+  const part = Math.min(100, Math.floor(values.length / 2));
+  if (part === 0) return 'one cycle';
+  const [first, last] = [values.slice(0, part), values.slice(-part)].map((some) =>
+    spreadOf(some).median.toFixed(1),
+  );
+  return `the first ${part} cycles: median ${first} ms, the last ${part}: median ${last} ms`;
+}
+
 /** `trouble`: lines of the kernel log that should not be there. */
 export function judge(
   run: TortureRun,
@@ -48,6 +58,7 @@ export function judge(
     `not applied or not undone at once: ${counts(run.refused)}; in the way: ${counts(run.busyIn)}`,
     `attempts for a change of stage: ${counts(run.attempts)}`,
     `stopped: ${spread(run.stoppedMs, 'ms')}; a cycle: ${spread(run.cycleMs, 'ms')}; at most ${run.tasks} tasks`,
+    firstAndLast(run.cycleMs),
     ...memory.map(
       ({ field, before, after, noise }) =>
         `${field}: median ${before} kB before, ${after} kB after, same load, noise ${noise} kB`,

@@ -6,7 +6,7 @@ import { Vm } from '../../test/support/vm/vm.ts';
 import { type TortureOrder, tortureRunSchema } from './cycle-outcome.ts';
 import { guestBundle, HOME, PATIENT_LOG } from './guest-bundle.ts';
 import { leaks } from './leaks.ts';
-import { Load, type LoadOptions } from './load.ts';
+import { Load, type LoadOptions, NO_LOAD } from './load.ts';
 import { loadFiles } from './load-files.ts';
 import { judge, type TortureVerdict } from './report.ts';
 
@@ -17,7 +17,8 @@ export interface TortureGuestOptions {
   readonly cacheDir: string;
   readonly cpus: number;
   readonly order: Omit<TortureOrder, 'update'>;
-  readonly load: LoadOptions;
+  /** Nothing but the cycles runs if there is none. */
+  readonly load?: LoadOptions;
   readonly onProgress?: (line: string) => void;
   /** Gets everything that the console prints. */
   readonly transcript?: string;
@@ -48,9 +49,9 @@ export async function tortureGuest(options: TortureGuestOptions): Promise<Tortur
     bootTimeoutMs: BOOT_TIMEOUT_MS,
     ...(options.transcript === undefined ? {} : { transcript: options.transcript }),
   });
-  onProgress(`${cpus} CPUs, up; the load begins`);
-  const running = await Load.start(vm, load);
-  onProgress('the load is there');
+  onProgress(`${cpus} CPUs, up`);
+  const running = load === undefined ? undefined : await Load.start(vm, load);
+  if (running !== undefined) onProgress('the load is there');
   const { exitCode, stderr } = await vm.run(`node ${HOME}/guest-main.cjs ${HOME}/order.json ${RESULT}`, {
     timeoutMs: (order.minutes + 30) * 60_000,
     onOutput: (bytes, stream) => {
@@ -59,7 +60,7 @@ export async function tortureGuest(options: TortureGuestOptions): Promise<Tortur
   });
   if (exitCode !== 0) throw new Error(`guest: the cycles failed, exit status ${exitCode}: ${stderr}`);
   const run = v.parse(tortureRunSchema, JSON.parse((await vm.get(RESULT)).toString('utf8')));
-  const lost = await running.stop();
+  const lost = (await running?.stop()) ?? NO_LOAD;
   const { trouble } = judgeLog(await vm.kernelLog(), []);
   return judge(run, lost, [...trouble, ...(await leaks(vm))], order.cycles);
 }

@@ -6,8 +6,8 @@
  *	fail_nth ACTION INVERSE CHECK
  *
  * ACTION	what is done: write:FILE:TEXT, insmod:FILE, or rmmod:NAME
- * INVERSE	undoes it where it succeeded in spite of the failed allocation; none of its own fails
- * CHECK	what must be true before each ACTION: absent:PATH, or is:FILE:TEXT
+ * INVERSE	undoes it where it succeeded in spite of the failed allocation; none of its own fails; several with ; between them
+ * CHECK	what must be true before each ACTION: absent:PATH, exists:PATH, or is:FILE:TEXT, which is the first line of it
  *
  * The last time nothing is left to fail: ACTION must succeed, and stays done. Prints one line
  * "allocations N, refused N, done in spite of it N, ERRNO N..."; the exit status is 0 if all went as it must.
@@ -91,9 +91,12 @@ static void check(const char *what, int round)
 	char *verb = strsep(&rest, ":"), *file = strsep(&rest, ":");
 	int fd;
 
-	if (!strcmp(verb, "absent")) {
-		if (access(file, F_OK) == 0) {
-			fprintf(stderr, "fail_nth: before round %d: %s is there\n", round, file);
+	if (strcmp(verb, "is")) {
+		int is_there = access(file, F_OK) == 0;
+
+		if (is_there != !strcmp(verb, "exists")) {
+			fprintf(stderr, "fail_nth: before round %d: %s is %s\n", round, file,
+				is_there ? "there" : "not there");
 			exit(1);
 		}
 	} else {
@@ -108,6 +111,20 @@ static void check(const char *what, int round)
 		}
 	}
 	free(copy);
+}
+
+/* Returns 0 or an errno. */
+static int act_all(const char *actions)
+{
+	char *copy = strdup(actions), *rest = copy, *action;
+	int error = 0;
+
+	if (!copy)
+		die(actions);
+	while (!error && (action = strsep(&rest, ";")))
+		error = act(action, 0, NULL);
+	free(copy);
+	return error;
 }
 
 int main(int argc, char **argv)
@@ -132,7 +149,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		done++;
-		error = act(argv[2], 0, NULL);
+		error = act_all(argv[2]);
 		if (error) {
 			fprintf(stderr, "fail_nth: round %d: %s: %s\n", nth, argv[2], strerror(error));
 			return 1;
