@@ -94,6 +94,14 @@ describe('abortError', () => {
     }
   });
 
+  it('tells who cannot undo because the module is gone that nothing but a boot helps', () => {
+    const error = errorFor('target_not_loaded', '', 'EAGAIN', 'undo');
+    expect(error).toMatchObject({ code: 'target_not_loaded', exitCode: 69 });
+    expect(error.message).toMatch(/the update is still applied$/);
+    expect(error.hint).toMatch(/unloaded by force.*until the machine boots again/);
+    expect(error.hint).not.toMatch(/modprobe/);
+  });
+
   it('a change that is refused because another is under way', () => {
     const error = errorFor('unexpected', '', 'EBUSY');
     expect(error).toMatchObject({
