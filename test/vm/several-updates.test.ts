@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
-import { appliedUpdates, expectOneStop, loadedModules } from '../support/live/many-updates.ts';
+import { appliedUpdates, expectOneStop, loadedModules, takeLog } from '../support/live/many-updates.ts';
 import { hooksCalled, REFUSE_AT, togetherPatch } from '../support/live/together.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
@@ -56,6 +56,10 @@ describe('several updates', () => {
     vm = await bootLiveGuest([...files, probe]);
   });
 
+  afterEach(async () => {
+    await takeLog(vm);
+  });
+
   afterAll(async () => {
     await vm?.close();
     await rm(folder, { recursive: true, force: true });
@@ -99,7 +103,7 @@ describe('several updates', () => {
 
   it('beside one another are switched in one stop: nobody ever sees one without the other', async () => {
     const watcher = await vm.start('exec probe together');
-    await vm.run('dmesg -c >/dev/null');
+    await takeLog(vm);
     const done = await guestKsplice(vm, `apply ${BOTH} ${fileOf('left')}`);
     expect(done, done.stderr).toMatchObject({
       exitCode: 0,
@@ -110,7 +114,7 @@ describe('several updates', () => {
       `left ${moment}`,
       `right ${moment}`,
     ]);
-    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(moments);
+    expect(hooksCalled(await takeLog(vm))).toEqual(moments);
 
     // The core takes a list only if all of it is a change, and everything in it is known, once.
     const control = '/sys/kernel/ksplice/control';
@@ -133,7 +137,7 @@ describe('several updates', () => {
       `right ${moment}`,
       `left ${moment}`,
     ]);
-    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(back);
+    expect(hooksCalled(await takeLog(vm))).toEqual(back);
     watcher.kill('SIGTERM');
     expect((await watcher.wait()).stdout).toBe('many halves 0 changes 2\n');
     expect(await loadedModules(vm)).toEqual([]);
@@ -148,7 +152,8 @@ describe('several updates', () => {
       ['left pre', 'right pre', 'left check', 'right check', 'right fail', 'left fail'],
     ],
   ])('are all left as they were when a hook refuses: %s', async ([refusing, owner, called]) => {
-    await vm.run(`dmesg -c >/dev/null; echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
+    await takeLog(vm);
+    await vm.run(`echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
     const refused = {
       exitCode: 2,
       json: {
@@ -157,14 +162,15 @@ describe('several updates', () => {
       },
     };
     expect(await guestKsplice(vm, `apply ${BOTH}`)).toMatchObject(refused);
-    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(called);
+    expect(hooksCalled(await takeLog(vm))).toEqual(called);
     expect(await loadedModules(vm)).toEqual([]);
 
     await vm.run('echo 0 >/proc/sys/kernel/panic');
     expect(await guestKsplice(vm, `apply ${BOTH}`)).toMatchObject({ exitCode: 0 });
-    await vm.run(`dmesg -c >/dev/null; echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
+    await takeLog(vm);
+    await vm.run(`echo ${REFUSE_AT[refusing]} >/proc/sys/kernel/panic`);
     expect(await guestKsplice(vm, 'undo left right')).toMatchObject(refused);
-    expect(hooksCalled((await vm.run('dmesg -c')).stdout)).toEqual(called);
+    expect(hooksCalled(await takeLog(vm))).toEqual(called);
     expect(await appliedUpdates(vm)).toEqual(['left', 'right']);
     await vm.run('echo 0 >/proc/sys/kernel/panic');
     expect(await guestKsplice(vm, 'undo left right')).toMatchObject({ exitCode: 0 });

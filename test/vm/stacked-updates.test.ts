@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
-import { appliedUpdates, expectOneStop, loadedModules } from '../support/live/many-updates.ts';
+import { appliedUpdates, expectOneStop, loadedModules, takeLog } from '../support/live/many-updates.ts';
 import { UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
@@ -38,6 +38,10 @@ describe('updates', () => {
     const killAt = fileURLToPath(new URL('../support/live/kill-at.cjs', import.meta.url));
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
     vm = await bootLiveGuest([...stack, { path: KILL_AT, from: killAt }, probe]);
+  });
+
+  afterEach(async () => {
+    await takeLog(vm);
   });
 
   afterAll(async () => {

@@ -1,5 +1,6 @@
 /** What tests of several updates in one guest ask about it. */
 import { expect } from 'vitest';
+import { judgeLog } from '../case/kernel-log.ts';
 import type { Vm } from '../vm/vm.ts';
 
 /** Identifiers of the updates that are applied, sorted. */
@@ -26,4 +27,12 @@ export function expectOneStop(json: unknown, updates: number): void {
   expect(numbers).toHaveLength(updates);
   expect(numbers[0]).toBeGreaterThan(0);
   expect(new Set(numbers).size).toBe(1);
+}
+
+/** The kernel log since it was last taken, which is then empty; nothing in it may tell of trouble. */
+export async function takeLog(vm: Vm): Promise<string> {
+  const { exitCode, stdout } = await vm.run('dmesg -c');
+  expect(exitCode).toBe(0);
+  expect(judgeLog(stdout, []).trouble).toEqual([]);
+  return stdout;
 }
