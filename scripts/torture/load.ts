@@ -41,6 +41,8 @@ while [ ! -e /tmp/stop-compiling ]; do
 done`;
 
 const STOP_MS = 300_000;
+/** Ten thousand threads are made, on the debugging kernel too. */
+const START_MS = 1_800_000;
 
 export interface LoadReport {
   /** What was lost, in words; nothing if all went well. */
@@ -74,7 +76,9 @@ export class Load {
   static async start(vm: Vm, options: LoadOptions): Promise<Load> {
     const { threads, stressors } = options;
     const sleepers = await vm.start(`exec sleepers ${threads}`);
-    await must(vm, `until grep -q ready /run/vm/background-*.out; do usleep 200000; done`);
+    const ready = 'until grep -q ready /run/vm/background-*.out; do usleep 200000; done';
+    const { exitCode, stderr } = await vm.run(ready, { timeoutMs: START_MS });
+    if (exitCode !== 0) throw new Error(`guest: ${threads} threads: exit status ${exitCode}: ${stderr}`);
     const witness = await startWitness(vm);
     const kinds = stressors.map((name) => `--${name} 1`).join(' ');
     const stress = await vm.start(`exec stress-ng ${kinds} ${STRESS_SIZES} --verify --timeout 0`, {
@@ -121,9 +125,4 @@ export class Load {
       ],
     };
   }
-}
-
-async function must(vm: Vm, command: string): Promise<void> {
-  const { exitCode, stderr } = await vm.run(command, { timeoutMs: STOP_MS });
-  if (exitCode !== 0) throw new Error(`guest: ${command}: exit status ${exitCode}: ${stderr}`);
 }
