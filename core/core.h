@@ -70,17 +70,20 @@ enum ksplice_moment {
 
 /**
  * struct ksplice_conflict - a task that was in the way
- * @pid:	0 for tasks that have left the task list and have no number left
+ * @task:	only to tell it from others, it may be gone; NULL for tasks that have left
+ *		the task list, of which nothing is known
+ * @pid:	0 for those, and for all idle tasks
  * @comm:	its name
  * @name:	what it was in: a function, or the update's module; read-only data of
  *		the core or of the update module
  * @addr:	the return address that says so, 0 if it is not one
  */
 struct ksplice_conflict {
-	pid_t		pid;
-	char		comm[TASK_COMM_LEN];
-	const char	*name;
-	unsigned long	addr;
+	const struct task_struct	*task;
+	pid_t				pid;
+	char				comm[TASK_COMM_LEN];
+	const char			*name;
+	unsigned long			addr;
 };
 
 /**

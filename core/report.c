@@ -45,11 +45,11 @@ void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ksplice_s
 		const struct ksplice_conflict *first = &sw->conflicts[i];
 		size_t line = length;
 
-		if (i && first[-1].pid == first->pid)
+		if (i && first[-1].task == first->task)
 			continue;
 		line += scnprintf(entry->conflicts + line, PAGE_SIZE - line, "%s %d",
 				  first->comm, first->pid);
-		for (j = i; j < sw->nr_conflicts && sw->conflicts[j].pid == first->pid; j++)
+		for (j = i; j < sw->nr_conflicts && sw->conflicts[j].task == first->task; j++)
 			line += ksplice_print_place(entry->conflicts + line, PAGE_SIZE - line,
 						    sw, &sw->conflicts[j]);
 		if (line + 2 > PAGE_SIZE) {

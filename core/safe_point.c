@@ -43,12 +43,13 @@ static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task
 		sw->cause = KSPLICE_CODE_BUSY;
 	for (i = 0; i < sw->nr_conflicts; i++) {
 		conflict = &sw->conflicts[i];
-		if (task && conflict->pid == task->pid && conflict->name == name)
+		if (conflict->task == task && conflict->name == name)
 			return;
 	}
 	if (sw->nr_conflicts == KSPLICE_CONFLICTS_MAX)
 		return;
 	conflict = &sw->conflicts[sw->nr_conflicts++];
+	conflict->task = task;
 	conflict->pid = task ? task->pid : 0;
 	conflict->name = name;
 	conflict->addr = addr;

@@ -228,6 +228,49 @@ describe('not in the way is a thread on the list of threads', () => {
   });
 });
 
+/**
+ * Of functions that `create` refuses, since they are on a stack at every moment. Were a stack not looked at, a hook of the
+ * update would refuse it.
+ */
+describe('always in the old code', () => {
+  afterAll(async () => {
+    await guest?.reload('');
+  });
+
+  /** So it is said; nothing is written. */
+  async function expectAlways(name: string, tasks: readonly string[]): Promise<void> {
+    await guest.reload(`kernel=${name} never=1`);
+    const { cause, conflicts, log } = await guest.tryOnce('applied');
+    expect({ cause, conflicts: conflicts.toSorted() }).toEqual({
+      cause: 'code_busy',
+      conflicts: tasks.map((task) => expect.stringMatching(new RegExp(`^${task} ${name}$`))),
+    });
+    expect(log).toMatch(new RegExp(`held: {3}${name}\\+0x`));
+    expect(await guest.script('cat /sys/module/held_update/parameters/intact')).toBe('1');
+  }
+
+  it('are the threads that stop the CPUs: each looks at its own stack', async () => {
+    await expectAlways('cpu_stopper_thread', ['migration/0 \\d+', 'migration/1 \\d+']);
+  });
+
+  it('are the idle tasks', async () => {
+    await expectAlways('do_idle', ['swapper/0 0', 'swapper/1 0']);
+  });
+
+  it('are the idle tasks, which are not taken for a thread that ends and has no number either', async () => {
+    const divert = 'function=proc_exit_connector task=mortal hold=1';
+    await guest.script(`insmod ${testModulePath('divert')} ${divert}`);
+    const parent = await guest.vm.start('exec thread_kinds mortal not');
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" = 1 ]');
+    await expectAlways('do_idle', ['swapper/0 0', 'swapper/1 0']);
+    expect(await guest.script(`tail -n 1 ${HELD}/conflicts`)).toBe(ENDING);
+    await guest.script('echo 1 >/sys/module/divert/parameters/go');
+    parent.kill('SIGKILL');
+    await parent.wait();
+    await guest.script('rmmod divert');
+  });
+});
+
 describe('the attempt is given up', () => {
   it('while a thread ends that has left the list of threads', async () => {
     const divert = `function=proc_exit_connector task=mortal hold=1`;

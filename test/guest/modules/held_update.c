@@ -13,6 +13,11 @@
  * there is one before each switch, which sleeps until "go" is written or a signal
  * comes, one after each and one for each that was not made; with "resident" the module
  * stays after an undo.
+ *
+ * With "kernel" it is an update of that function of the kernel instead, by one that
+ * returns 1. With "never" a hook refuses to apply it when no thread is in the way: for
+ * functions that a kernel cannot do without. "intact" tells whether what is replaced is
+ * as it was when the module was loaded.
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -26,6 +31,15 @@
 static char *only;
 module_param(only, charp, 0400);
 MODULE_PARM_DESC(only, "the one function to replace");
+
+/* Part of the module, as a name in its tables has to be. */
+static char kernel[KSYM_NAME_LEN];
+module_param_string(kernel, kernel, sizeof(kernel), 0400);
+MODULE_PARM_DESC(kernel, "a function of the kernel to replace");
+
+static bool never;
+module_param(never, bool, 0400);
+MODULE_PARM_DESC(never, "refuse to apply it after the safe point");
 
 static bool hooks;
 module_param(hooks, bool, 0400);
@@ -76,6 +90,15 @@ static noinline long held_restart_new(struct restart_block *block)
 
 static noinline unsigned int held_nmi_new(void)
 {
+static int refuse(void)
+{
+	return -EPERM;
+}
+
+static struct ksplice_hook refusing_hook = {
+	KSPLICE_HOOK_CHECK_APPLY, 0, "refuse", (unsigned long)refuse
+};
+
 	barrier();
 	return 1;
 }
@@ -88,6 +111,12 @@ static struct ksplice_function functions[3];
 static struct ksplice_update update = {
 	.owner		= THIS_MODULE,
 	.id		= "held",
+static noinline long kernel_new(void)
+{
+	barrier();
+	return 1;
+}
+
 	.functions	= functions,
 	.interface	= KSPLICE_INTERFACE,
 };
@@ -144,20 +173,16 @@ static int describe_range(const char *name, bool entry)
 	return 0;
 }
 
-static int add_function(const char *name, void *replacement, const char *cold)
+/* "full" is for kprobes: MODULE:NAME if it is one of a module. */
+static int add_function(const char *full, const char *name, void *replacement, const char *cold)
 {
 	struct ksplice_function *function = &functions[update.nr_functions];
-	char full[40];
-	int ret;
+	int ret = describe_range(full, true);
 
-	if (only ? strcmp(only, name) : !replacement)
-		return 0;
-	snprintf(full, sizeof(full), "held:%s", name);
-	ret = describe_range(full, true);
 	if (!ret && cold)
 		ret = describe_range(cold, false);
 	function->name = name;
-	function->new_addr = (unsigned long)(replacement ?: held_nmi_new);
+	function->new_addr = (unsigned long)replacement;
 	function->site_offset = ENTRY;
 	function->site_size = JUMP;
 	update.nr_functions++;
@@ -172,15 +197,59 @@ static int __init held_update_init(void)
 	unregister_update = (void *)address_of("ksplice:ksplice_unregister");
 	if (!register_update || !unregister_update)
 		return -ENOENT;
-	update.hooks = hook_table;
-	update.nr_hooks = hooks ? ARRAY_SIZE(hook_table) : 0;
-	update.flags = resident ? KSPLICE_UPDATE_RESIDENT : 0;
-	ret = add_function("held", held_new, "held:held.cold");
-	ret = ret ?: add_function("held_restart", held_restart_new, NULL);
-	ret = ret ?: add_function("held_nmi", held_nmi_new, NULL);
+static int add_held(const char *name, void *replacement, const char *cold)
+{
+	char full[80];
+
+	if (only ? strcmp(only, name) : !replacement)
+		return 0;
+	snprintf(full, sizeof(full), "held:%s", name);
+	return add_function(full, name, replacement ?: held_nmi_new, cold);
+}
+
+static int add_all_held(void)
+{
+	int ret = add_held("held", held_new, "held:held.cold");
+
+	ret = ret ?: add_held("held_restart", held_restart_new, NULL);
+	ret = ret ?: add_held("held_nmi", held_nmi_new, NULL);
 	/* Nobody will come to what stands for their replacements. */
-	ret = ret ?: add_function("held_branch", NULL, NULL);
-	ret = ret ?: add_function("held_locked", NULL, NULL);
+	ret = ret ?: add_held("held_branch", NULL, NULL);
+	return ret ?: add_held("held_locked", NULL, NULL);
+}
+
+static bool range_is_intact(const struct ksplice_range *range)
+{
+	const u8 *found = (const u8 *)range->start;
+	u32 i;
+
+	for (i = 0; i < range->size; i++) {
+		if ((found[i] ^ range->body[i]) & range->mask[i])
+			return false;
+	}
+	return true;
+}
+
+static int get_intact(char *buffer, const struct kernel_param *kp)
+{
+	bool intact = true;
+	u32 i, j;
+
+	for (i = 0; i < update.nr_functions; i++) {
+		for (j = 0; j < functions[i].nr_ranges; j++)
+			intact = intact && range_is_intact(&functions[i].ranges[j]);
+	}
+	return sysfs_emit(buffer, "%d\n", intact);
+}
+
+static const struct kernel_param_ops intact_ops = { .get = get_intact };
+module_param_cb(intact, &intact_ops, NULL, 0400);
+MODULE_PARM_DESC(intact, "are the bytes as they were?");
+
+	update.hooks = never ? &refusing_hook : hook_table;
+	update.nr_hooks = never ? 1 : hooks ? ARRAY_SIZE(hook_table) : 0;
+	update.flags = resident ? KSPLICE_UPDATE_RESIDENT : 0;
+	ret = *kernel ? add_function(kernel, kernel, kernel_new, NULL) : add_all_held();
 	return ret ?: register_update(&update);
 }
 
