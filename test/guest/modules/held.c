@@ -59,14 +59,19 @@ noinline void held_locked(void)
 }
 
 static atomic_t nmis[2] = { ATOMIC_INIT(0), ATOMIC_INIT(0) };
-static atomic_t breakpoints = ATOMIC_INIT(0);
+static atomic_t breakpoints[2] = { ATOMIC_INIT(0), ATOMIC_INIT(0) };
 
 static int count_nmi(unsigned int type, struct pt_regs *regs)
 {
 	/* Behind the entry of ftrace, where the jump is being written. */
-	if (READ_ONCE(((u8 *)held_nmi)[5]) == 0xcc)
-		atomic_inc(&breakpoints);
-	atomic_inc(&nmis[held_nmi() & 1]);
+	const u8 *site = (u8 *)held_nmi + 5;
+	bool before = READ_ONCE(*site) == 0xcc;
+	unsigned int version = held_nmi() & 1;
+
+	atomic_inc(&nmis[version]);
+	/* Before and after the call, so it met the breakpoint: there is no second switch before this CPU is back. */
+	if (before && READ_ONCE(*site) == 0xcc)
+		atomic_inc(&breakpoints[version]);
 	return NMI_HANDLED;
 }
 
@@ -180,10 +185,10 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 static int held_show(struct seq_file *file, void *unused)
 {
 	held_locked();
-	seq_printf(file, "%s %s nmis %d %d breakpoints %d branch %d lock %02x\n", held(HOLD_NOT) ? "new" : "old",
-		   held_restart(NULL) > 100 ? "new" : "old", atomic_read(&nmis[0]),
-		   atomic_read(&nmis[1]), atomic_read(&breakpoints), held_branch(),
-		   ((u8 *)held_locked)[5]);
+	seq_printf(file, "%s %s nmis %d %d breakpoints %d %d branch %d lock %02x\n",
+		   held(HOLD_NOT) ? "new" : "old", held_restart(NULL) > 100 ? "new" : "old",
+		   atomic_read(&nmis[0]), atomic_read(&nmis[1]), atomic_read(&breakpoints[0]),
+		   atomic_read(&breakpoints[1]), held_branch(), ((u8 *)held_locked)[5]);
 	return 0;
 }
 
