@@ -96,6 +96,35 @@ describe('the core', () => {
     await guest.until(`grep -qx applied ${HELD}/stage`);
     await guest.change('reversed');
   });
+
+  /** `most`: how many lines there would be for all that the core keeps. */
+  async function expectFullPage(stage: 'applied' | 'reversed', line: RegExp, most: number): Promise<void> {
+    const module = stage === 'applied' ? 'held' : 'held_update';
+    await guest.script(`for i in $(seq 200); do echo 'deep asleep' >/proc/held; done`);
+    await guest.until(`[ "$(cat /sys/module/${module}/parameters/inside)" = 200 ]`);
+    expect((await guest.tryOnce(stage)).cause).toBe('code_busy');
+    const text = await guest.script(`cat ${HELD}/conflicts; echo .`);
+    const lines = text.split('\n');
+    expect(lines.pop()).toBe('.');
+    for (const each of lines) expect(each).toMatch(line);
+    expect(lines.length).toBeLessThan(most);
+    // One more, whose number may have a digit more, has no room beside the NUL.
+    const room = 4096 - text.length;
+    expect(room).toBeGreaterThanOrEqual(0);
+    expect(room).toBeLessThan(Math.max(...lines.map(({ length }) => length)) + 2);
+    await guest.letGo([], module);
+  }
+
+  it('names as many of those in the way as a page has room for, and these whole: at apply', async () => {
+    const line = /^holder_of_depth \d+ held held_below_a_function_of_a_very_long_name$/;
+    await expectFullPage('applied', line, 64);
+  });
+
+  it('names as many of those in the way as a page has room for, and these whole: at undo', async () => {
+    await guest.change('applied');
+    await expectFullPage('reversed', /^holder_of_depth \d+ held_new_asleep$/, 128);
+    await guest.change('reversed');
+  });
 });
 
 /** Runs apply with a script that is run before `pass`. */

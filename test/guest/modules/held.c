@@ -5,6 +5,8 @@
  *
  *	echo asleep >/proc/held			holds the writer in held()
  *	echo 'thread asleep' >/proc/held	holds a kernel thread there
+ *	echo 'deep asleep' >/proc/held		holds one there that is in two functions, and whose name is as long
+ *						as can be
  *	echo before >/proc/held			holds it before it calls held()
  *	echo slot >/proc/held			with the address of a kprobe's slot on its stack
  *	echo restart >/proc/held		outside; a signal makes it come to held_restart()
@@ -26,6 +28,15 @@
 #include "hold.h"
 
 HOLD_FUNCTIONS(held, 0)
+
+/* With threads that are here the core has more to tell than fits into a page. */
+noinline int held_below_a_function_of_a_very_long_name(int how)
+{
+	int ret = held(how);
+
+	barrier();
+	return ret;
+}
 
 /* A place that a thread comes to after it was held outside of it. */
 noinline long held_restart(struct restart_block *block)
@@ -108,6 +119,21 @@ static int thread(void *how)
 	return 0;
 }
 
+static int deep_thread(void *how)
+{
+	held_below_a_function_of_a_very_long_name((long)how);
+	return 0;
+}
+
+static int make_thread(int (*function)(void *), const char *comm, const char *how)
+{
+	int number = match_string(names, ARRAY_SIZE(names), how);
+
+	if (number < 0)
+		return number;
+	return PTR_ERR_OR_ZERO(kthread_run(function, (void *)(long)number, "%s", comm));
+}
+
 /* Outside of held(), with its address in a register. */
 static noinline int before(void)
 {
@@ -170,12 +196,10 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 		set_restart_fn(&current->restart_block, held_restart);
 		return -ERESTART_RESTARTBLOCK;
 	}
-	if (!strncmp(name, "thread ", 7)) {
-		how = match_string(names, ARRAY_SIZE(names), name + 7);
-		if (how < 0)
-			return how;
-		return PTR_ERR_OR_ZERO(kthread_run(thread, (void *)(long)how, "holder")) ?: size;
-	}
+	if (!strncmp(name, "thread ", 7))
+		return make_thread(thread, "holder", name + 7) ?: size;
+	if (!strncmp(name, "deep ", 5))
+		return make_thread(deep_thread, "holder_of_depth", name + 5) ?: size;
 	how = match_string(names, ARRAY_SIZE(names), name);
 	if (how < 0)
 		return how;

@@ -55,6 +55,14 @@ module_param_array(calls, int, NULL, 0400);
 
 HOLD_FUNCTIONS(held_new, 1)
 
+static noinline int held_new_below_a_function_of_a_very_long_name(int how)
+{
+	int ret = held_new(how);
+
+	barrier();
+	return ret;
+}
+
 static int before_switch(void)
 {
 	hold_inside++;
@@ -82,14 +90,6 @@ static struct ksplice_hook hook_table[] = {
 	{ KSPLICE_HOOK_FAIL_REVERSE, 0, "after_failure", (unsigned long)after_failure },
 };
 
-static noinline long held_restart_new(struct restart_block *block)
-{
-	barrier();
-	return 101;
-}
-
-static noinline unsigned int held_nmi_new(void)
-{
 static int refuse(void)
 {
 	return -EPERM;
@@ -99,6 +99,20 @@ static struct ksplice_hook refusing_hook = {
 	KSPLICE_HOOK_CHECK_APPLY, 0, "refuse", (unsigned long)refuse
 };
 
+static noinline long held_restart_new(struct restart_block *block)
+{
+	barrier();
+	return 101;
+}
+
+static noinline unsigned int held_nmi_new(void)
+{
+	barrier();
+	return 1;
+}
+
+static noinline long kernel_new(void)
+{
 	barrier();
 	return 1;
 }
@@ -106,17 +120,11 @@ static struct ksplice_hook refusing_hook = {
 /* Bodies and masks: the core follows no pointer out of the module. */
 static u8 bytes[16384];
 static size_t used;
-static struct ksplice_range ranges[4];
-static struct ksplice_function functions[3];
+static struct ksplice_range ranges[5];
+static struct ksplice_function functions[4];
 static struct ksplice_update update = {
 	.owner		= THIS_MODULE,
 	.id		= "held",
-static noinline long kernel_new(void)
-{
-	barrier();
-	return 1;
-}
-
 	.functions	= functions,
 	.interface	= KSPLICE_INTERFACE,
 };
@@ -189,14 +197,6 @@ static int add_function(const char *full, const char *name, void *replacement, c
 	return ret;
 }
 
-static int __init held_update_init(void)
-{
-	int ret;
-
-	register_update = (void *)address_of("ksplice:ksplice_register");
-	unregister_update = (void *)address_of("ksplice:ksplice_unregister");
-	if (!register_update || !unregister_update)
-		return -ENOENT;
 static int add_held(const char *name, void *replacement, const char *cold)
 {
 	char full[80];
@@ -213,6 +213,8 @@ static int add_all_held(void)
 
 	ret = ret ?: add_held("held_restart", held_restart_new, NULL);
 	ret = ret ?: add_held("held_nmi", held_nmi_new, NULL);
+	ret = ret ?: add_held("held_below_a_function_of_a_very_long_name",
+			      held_new_below_a_function_of_a_very_long_name, NULL);
 	/* Nobody will come to what stands for their replacements. */
 	ret = ret ?: add_held("held_branch", NULL, NULL);
 	return ret ?: add_held("held_locked", NULL, NULL);
@@ -246,6 +248,14 @@ static const struct kernel_param_ops intact_ops = { .get = get_intact };
 module_param_cb(intact, &intact_ops, NULL, 0400);
 MODULE_PARM_DESC(intact, "are the bytes as they were?");
 
+static int __init held_update_init(void)
+{
+	int ret;
+
+	register_update = (void *)address_of("ksplice:ksplice_register");
+	unregister_update = (void *)address_of("ksplice:ksplice_unregister");
+	if (!register_update || !unregister_update)
+		return -ENOENT;
 	update.hooks = never ? &refusing_hook : hook_table;
 	update.nr_hooks = never ? 1 : hooks ? ARRAY_SIZE(hook_table) : 0;
 	update.flags = resident ? KSPLICE_UPDATE_RESIDENT : 0;

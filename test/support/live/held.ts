@@ -89,7 +89,7 @@ export class HeldGuest {
     await this.script(`echo 1 >/sys/module/${module}/parameters/go`);
     const ends = await Promise.all(held.map(async (each) => await each.wait()));
     await this.script(
-      `while pidof holder; do usleep 100000; done; echo 0 >/sys/module/${module}/parameters/go`,
+      `while pidof holder holder_of_depth; do usleep 100000; done; echo 0 >/sys/module/${module}/parameters/go`,
     );
     return ends[0]?.stdout.trim() ?? '';
   }
