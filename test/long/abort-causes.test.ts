@@ -2,7 +2,7 @@
  * Why a change of stage is not made: each cause, provoked. What a person is told names what happened, says how the
  * kernel was left, and what to do; and the kernel is like that.
  *
- * `call_failed` is provoked by test/cases/hooks, `module_busy` by another update in two-updates.test.ts.
+ * `call_failed` is provoked by test/cases/hooks, `module_busy` by another update in test/vm/several-updates.test.ts.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';

@@ -5,13 +5,17 @@ import { join } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
+import { judgeLog } from '../support/case/kernel-log.ts';
+import { secondUpdateFile } from '../support/live/held.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
 import { appliedUpdates, expectOneStop, loadedModules, takeLog } from '../support/live/many-updates.ts';
 import { hooksCalled, REFUSE_AT, togetherPatch } from '../support/live/together.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
+import type { GuestFile } from '../support/vm/initramfs.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
+import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const OTHER_FUNCTION = 'ip_options_undo';
@@ -43,7 +47,7 @@ describe('several updates', () => {
       left: await togetherPatch('left'),
       right: await togetherPatch('right'),
     };
-    const files: { readonly path: string; readonly from: string }[] = [];
+    const files: GuestFile[] = [];
     for (const [id, text] of Object.entries(patches)) {
       const [patch, from] = [join(folder, `${id}.patch`), join(folder, `${id}.ksplice`)];
       await writeFile(patch, text);
@@ -53,7 +57,9 @@ describe('several updates', () => {
       files.push({ path: fileOf(id), from });
     }
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
-    vm = await bootLiveGuest([...files, probe]);
+    files.push(probe, await testModuleFile('held'), await testModuleFile('held_update'));
+    files.push(await secondUpdateFile());
+    vm = await bootLiveGuest(files);
   });
 
   afterEach(async () => {
@@ -174,5 +180,94 @@ describe('several updates', () => {
     expect(await appliedUpdates(vm)).toEqual(['left', 'right']);
     await vm.run('echo 0 >/proc/sys/kernel/panic');
     expect(await guestKsplice(vm, 'undo left right')).toMatchObject({ exitCode: 0 });
+  });
+
+  /** Made by hand, so that nobody but the core looks at what they replace. */
+  describe('of the same functions, that matching has not compared', () => {
+    const [sysfs, ids] = ['/sys/kernel/ksplice', ['held', 'held_second']];
+    const modules = { held: testModulePath('held_update'), held_second: testModulePath('held_second') };
+
+    async function script(text: string): Promise<string> {
+      const { exitCode, stdout, stderr } = await vm.run(text);
+      expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
+      return stdout.trim();
+    }
+
+    /** By the core: EBUSY, and a line that says who has the function. */
+    async function expectTaken(command: string, line: string): Promise<void> {
+      await script('dmesg >/run/before');
+      const { exitCode, stderr } = await vm.run(command);
+      expect([command, exitCode, stderr]).toEqual([command, 1, expect.stringMatching(/resource busy/)]);
+      expect(await script('dmesg | tail -n +$(($(wc -l </run/before) + 1))')).toMatch(
+        new RegExp(`^\\[[ .\\d]+\\] ksplice: ${line}$`),
+      );
+    }
+
+    /** A line for each update: its stage, and why the last change was not made. */
+    const stages = async (): Promise<string> =>
+      await script(`cd ${sysfs}; for id in ${ids.join(' ')}; do echo $(cat $id/stage $id/abort_cause); done`);
+    const versions = async (): Promise<string> => await script("cut -d' ' -f1,2 /proc/held");
+
+    beforeAll(async () => {
+      expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+      await script(`insmod ${testModulePath('held')} && cd ${sysfs} && for id in ${ids.join(' ')}; do
+        echo create $id >control && echo pin $id held >control || exit; done`);
+    });
+
+    // Whoever kept a reference to a module, or to the core, would keep it from going.
+    afterAll(async () => {
+      await script(`cd ${sysfs}; for id in ${ids.join(' ')}; do echo forget $id >control || exit; done
+        rmmod held`);
+      expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
+      expect(await loadedModules(vm)).toEqual([]);
+      const log = await vm.kernelLog();
+      expect(judgeLog(log, []).trouble, log).toEqual([]);
+    });
+
+    afterEach(async () => {
+      await script('rmmod held_update && rmmod held_second');
+    });
+
+    it('the core takes one while none is applied, and does not take or apply it while the other is', async () => {
+      const [line, apply] = [
+        'held_second: held is replaced by held',
+        `echo applied >${sysfs}/held_second/stage`,
+      ];
+      await script(`insmod ${modules.held} && echo applied >${sysfs}/held/stage`);
+      await expectTaken(`/sbin/insmod ${modules.held_second} id=held_second`, line);
+      await script(`echo reversed >${sysfs}/held/stage && insmod ${modules.held_second} id=held_second`);
+      await script(`echo applied >${sysfs}/held/stage`);
+      await expectTaken(apply, line);
+      expect(await stages()).toBe('applied ok\npreparing module_busy');
+      await script(`echo reversed >${sysfs}/held/stage`);
+      expect(await versions()).toBe('old old');
+      await script(apply);
+      expect([await stages(), await versions()]).toEqual(['reversed ok\napplied ok', 'new new']);
+      await script(`echo reversed >${sysfs}/held_second/stage`);
+    });
+
+    it('the core switches none of a list with both; of different functions, both', async () => {
+      await script(`insmod ${modules.held} && insmod ${modules.held_second} id=held_second`);
+      for (const [first, other] of [ids, ids.toReversed()]) {
+        await expectTaken(
+          `echo apply ${first} ${other} >${sysfs}/control`,
+          `${first}: held is replaced by ${other}`,
+        );
+        expect(await stages()).toMatch(
+          /^(preparing|reversed) module_busy\n(preparing|reversed) module_busy$/,
+        );
+        expect(await versions()).toBe('old old');
+      }
+      await script(`rmmod held_update && insmod ${modules.held} only=held`);
+      await expectTaken(
+        `echo apply held held_second >${sysfs}/control`,
+        'held: held is replaced by held_second',
+      );
+      await script(`rmmod held_second && insmod ${modules.held_second} id=held_second only=held_restart`);
+      await script(`echo apply held held_second >${sysfs}/control`);
+      expect([await stages(), await versions()]).toEqual(['applied ok\napplied ok', 'new new']);
+      await script(`echo reverse held held_second >${sysfs}/control`);
+      expect(await versions()).toBe('old old');
+    });
   });
 });

@@ -9,10 +9,10 @@
  *	echo applied >/sys/kernel/ksplice/held/stage
  *
  * The parameter "only" leaves one function: held, held_restart, held_nmi; or has one
- * that cannot be replaced: held_branch, held_locked. With "hooks"
- * there is one before each switch, which sleeps until "go" is written or a signal
- * comes, one after each and one for each that was not made; with "resident" the module
- * stays after an undo.
+ * that cannot be replaced: held_branch, held_locked. "id" is the name under which it
+ * is handed in, where that is not "held". With "hooks" there is one before each switch,
+ * which sleeps until "go" is written or a signal comes, one after each and one for each
+ * that was not made; with "resident" the module stays after an undo.
  *
  * With "kernel" it is an update of that function of the kernel instead, by one that
  * returns 1. With "never" a hook refuses to apply it when no thread is in the way: for
@@ -40,6 +40,10 @@ MODULE_PARM_DESC(kernel, "a function of the kernel to replace");
 static bool never;
 module_param(never, bool, 0400);
 MODULE_PARM_DESC(never, "refuse to apply it after the safe point");
+
+static char id[KSPLICE_ID_MAX + 1] = "held";
+module_param_string(id, id, sizeof(id), 0400);
+MODULE_PARM_DESC(id, "the name of the update");
 
 static bool hooks;
 module_param(hooks, bool, 0400);
@@ -124,7 +128,7 @@ static struct ksplice_range ranges[5];
 static struct ksplice_function functions[4];
 static struct ksplice_update update = {
 	.owner		= THIS_MODULE,
-	.id		= "held",
+	.id		= id,
 	.functions	= functions,
 	.interface	= KSPLICE_INTERFACE,
 };

@@ -2,6 +2,7 @@
  * Threads that are held in functions that an update replaces (test/guest/modules/held.c), and the update of them,
  * which is made by hand and talks to the core directly: a stage change takes milliseconds, and can be tried often.
  */
+import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import type { GuestFile } from '../vm/initramfs.ts';
 import { testModuleFile, testModulePath } from '../vm/test-module.ts';
@@ -13,6 +14,16 @@ export const HELD = '/sys/kernel/ksplice/held';
 
 /** The core's word for threads that end, and have left the list of threads. */
 export const ENDING = 'exiting 0 *';
+
+const SECOND = 'held_second';
+
+/** The update of held.ko once more, as a module of another name; its parameter `id` has to be another, too. */
+export async function secondUpdateFile(): Promise<GuestFile> {
+  const { from = '' } = await testModuleFile('held_update');
+  // Names of one length: nothing else in the file moves.
+  const renamed = (await readFile(from)).toString('latin1').replaceAll('held_update', SECOND);
+  return { path: testModulePath(SECOND), contents: Buffer.from(renamed, 'latin1') };
+}
 
 export interface Attempt {
   readonly cause: string;
