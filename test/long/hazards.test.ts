@@ -6,6 +6,7 @@
  * |---|---|---|
  * | a branch on a key that is read-only since boot | the loader writes to the key, and dies with its locks held | linked as it is now (test/cases/frozen-key) |
  * | a jump over a place of a jump label | BUG when the key is turned | refused |
+ * | a jump over a static call | BUG when the call is turned; over one that is a jump itself: ours is gone | refused |
  * | a photograph of bytes that the kernel rewrites | `lock` is lost with a second CPU | refused |
  * | code known by address only | its module goes away | pinned first |
  * | the unwinder on a task in a kretprobe | a warning | its stack is scanned (also test/vm/safe-point.test.ts) |
@@ -54,6 +55,15 @@ describe('a kernel is harmed by', () => {
   it('a jump over the place of a jump label, when its key is turned', async () => {
     await using vm = await bootVictim('hazard');
     await expectHarm(vm, `insmod ${HAZARD} mode=overwrite`, /kernel BUG at arch\/x86\/kernel\/jump_label\.c/);
+  });
+
+  it('a jump over a static call, when the call is turned', async () => {
+    await using vm = await bootVictim('hazard');
+    await expectHarm(
+      vm,
+      `insmod ${HAZARD} mode=overwrite-call`,
+      /unexpected static_call insn opcode 0xe9 at call\+0x5[^]*kernel BUG at arch\/x86\/kernel\/static_call\.c/,
+    );
   });
 });
 
@@ -105,6 +115,23 @@ describe('a kernel that has two CPUs', () => {
     expect(await guest.script('echo key >/proc/held; cat /proc/held')).toContain('branch 1');
     expect(await guest.script('echo key >/proc/held; cat /proc/held')).toContain('branch 0');
   });
+
+  it('takes a jump over a static call for its own where the call is a jump itself: the old code is back', async () => {
+    await guest.script(`insmod ${HAZARD} mode=overwrite-tail && rmmod hazard`);
+    expect(await guest.vm.kernelLog()).toMatch(/hazard: answered 3, then 2$/m);
+  });
+
+  it.for(['held_call', 'held_tail'])(
+    'rewrites the static call of %s where an update would put its jump: refused, and the call can be turned',
+    async (name) => {
+      await guest.reload(`only=${name}`);
+      const { cause, log } = await guest.tryOnce('applied');
+      expect(cause).toBe('code_busy');
+      expect(log).toMatch(new RegExp(`held: a static call owns bytes at ${name}\\+0x5`));
+      expect(await guest.script('echo call >/proc/held; cat /proc/held')).toContain('call 3 1');
+      expect(await guest.script('echo call >/proc/held; cat /proc/held')).toContain('call 2 0');
+    },
+  );
 
   it('lets a module go that is known by address only; one that is pinned stays', async () => {
     await guest.script(`insmod ${HAZARD} mode=reach function=held:held`);

@@ -6,6 +6,9 @@
  *	insmod hazard.ko mode=unwind pid=N	unwinds the stack of a task that may run
  *	insmod hazard.ko mode=overwrite		writes a jump over the place of a jump label, and
  *						turns the label's key
+ *	insmod hazard.ko mode=overwrite-call	over a static call, and turns that
+ *	insmod hazard.ko mode=overwrite-tail	over one that is a function's last act, and says
+ *						what the function answers before and after
  *	insmod hazard.ko mode=reach function=N	knows a function by its address only
  */
 #include <linux/jump_label.h>
@@ -14,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched/task.h>
+#include <linux/static_call.h>
 #include <linux/vmalloc.h>
 #include <asm/unwind.h>
 
@@ -40,20 +44,85 @@ static noinline int branch(void)
 	return 0;
 }
 
-static int overwrite(void)
+static int one(void)
 {
-	static const u8 jump[] = { 0xe9, 0, 0, 0, 0 };			/* jmp	.+5 */
-	u8 *site = (u8 *)branch + 5;
-	struct page *page = vmalloc_to_page(site);
-	u8 *alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	return 1;
+}
 
-	if (!alias || offset_in_page(site) + sizeof(jump) > PAGE_SIZE)
+static int two(void)
+{
+	return 2;
+}
+
+DEFINE_STATIC_CALL(target, one);
+
+static noinline int call(void)
+{
+	return static_call(target)() + 10;
+}
+
+static noinline int tail_call(void)
+{
+	return static_call(target)();
+}
+
+/* What the jump leads to. */
+static noinline int replacement(void)
+{
+	return 3;
+}
+
+/* As an update writes it, behind the entry of ftrace. */
+static int write_jump(void *function)
+{
+	u8 *site = (u8 *)function + 5;
+	u8 jump[5] = { 0xe9 };						/* jmp	replacement */
+	s32 displacement = (u8 *)replacement - (site + sizeof(jump));
+	struct page *page = vmalloc_to_page(site);
+	u8 *alias;
+
+	if (offset_in_page(site) + sizeof(jump) > PAGE_SIZE)
 		return -ENOMEM;
+	alias = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	if (!alias)
+		return -ENOMEM;
+	memcpy(jump + 1, &displacement, sizeof(displacement));
 	memcpy(alias + offset_in_page(site), jump, sizeof(jump));
 	vunmap(alias);
+	return 0;
+}
+
+static int overwrite(void)
+{
+	int ret = write_jump(branch);
+
 	/* The kernel finds foreign bytes, with its locks held. */
-	static_branch_enable(&key);
-	return branch();
+	if (!ret)
+		static_branch_enable(&key);
+	return ret;
+}
+
+static int overwrite_call(void)
+{
+	int ret = write_jump(call);
+
+	/* Here, too. */
+	if (!ret)
+		static_call_update(target, two);
+	return ret;
+}
+
+static int overwrite_tail(void)
+{
+	int before, ret = write_jump(tail_call);
+
+	if (ret)
+		return ret;
+	before = tail_call();
+	/* A jump is what the kernel expects there: it takes ours for its own. */
+	static_call_update(target, two);
+	pr_info("hazard: answered %d, then %d\n", before, tail_call());
+	return 0;
 }
 
 static int unwind(void)
@@ -94,6 +163,10 @@ static int __init hazard_init(void)
 		return unwind();
 	if (!strcmp(mode, "overwrite"))
 		return overwrite();
+	if (!strcmp(mode, "overwrite-call"))
+		return overwrite_call();
+	if (!strcmp(mode, "overwrite-tail"))
+		return overwrite_tail();
 	if (!strcmp(mode, "reach"))
 		return reach();
 	return 0;

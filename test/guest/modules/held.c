@@ -12,6 +12,7 @@
  *	echo restart >/proc/held		outside; a signal makes it come to held_restart()
  *	echo pretend >/proc/held		makes a thread that says that it runs; pretend-not ends it
  *	echo key >/proc/held			toggles the key of held_branch()
+ *	echo call >/proc/held			turns what held_call() and held_tail() call
  *	cat /proc/held				which version answers, and what NMIs met
  *	echo 1 >/sys/module/held/parameters/go	lets everybody go
  *
@@ -22,6 +23,7 @@
 #include <linux/kthread.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/static_call.h>
 #include <linux/uaccess.h>
 #include <asm/nmi.h>
 
@@ -52,7 +54,7 @@ noinline unsigned int held_nmi(void)
 	return 0;
 }
 
-/* Two that have what the kernel rewrites where an update would put its jump. */
+/* Four that have what the kernel rewrites where an update would put its jump. */
 static DEFINE_STATIC_KEY_FALSE(held_key);
 
 noinline int held_branch(void)
@@ -67,6 +69,29 @@ static int held_number;
 noinline void held_locked(void)
 {
 	asm volatile(LOCK_PREFIX "incl %0" : "+m" (held_number));
+}
+
+static int held_zero(void)
+{
+	return 0;
+}
+
+static int held_one(void)
+{
+	return 1;
+}
+
+DEFINE_STATIC_CALL(held_target, held_zero);
+
+noinline int held_call(void)
+{
+	return static_call(held_target)() + 2;
+}
+
+/* As its last act: it is a jump there. */
+noinline int held_tail(void)
+{
+	return static_call(held_target)();
 }
 
 static atomic_t nmis[2] = { ATOMIC_INIT(0), ATOMIC_INIT(0) };
@@ -188,6 +213,10 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 			static_branch_enable(&held_key);
 		return size;
 	}
+	if (!strcmp(name, "call")) {
+		static_call_update(held_target, held_tail() ? held_zero : held_one);
+		return size;
+	}
 	if (!strcmp(name, "pretend") || !strcmp(name, "pretend-not"))
 		return pretend(!name[7]) ?: size;
 	if (!strcmp(name, "restart")) {
@@ -209,10 +238,11 @@ static ssize_t held_write(struct file *file, const char __user *buffer, size_t s
 static int held_show(struct seq_file *file, void *unused)
 {
 	held_locked();
-	seq_printf(file, "%s %s nmis %d %d breakpoints %d %d branch %d lock %02x\n",
+	seq_printf(file, "%s %s nmis %d %d breakpoints %d %d branch %d call %d %d lock %02x\n",
 		   held(HOLD_NOT) ? "new" : "old", held_restart(NULL) > 100 ? "new" : "old",
 		   atomic_read(&nmis[0]), atomic_read(&nmis[1]), atomic_read(&breakpoints[0]),
-		   atomic_read(&breakpoints[1]), held_branch(), ((u8 *)held_locked)[5]);
+		   atomic_read(&breakpoints[1]), held_branch(), held_call(), held_tail(),
+		   ((u8 *)held_locked)[5]);
 	return 0;
 }
 

@@ -9,10 +9,11 @@
  *	echo applied >/sys/kernel/ksplice/held/stage
  *
  * The parameter "only" leaves one function: held, held_restart, held_nmi; or has one
- * that cannot be replaced: held_branch, held_locked. "id" is the name under which it
- * is handed in, where that is not "held". With "hooks" there is one before each switch,
- * which sleeps until "go" is written or a signal comes, one after each and one for each
- * that was not made; with "resident" the module stays after an undo.
+ * that cannot be replaced: held_branch, held_locked, held_call, held_tail. "id" is the
+ * name under which it is handed in, where that is not "held". With "hooks" there is one
+ * before each switch, which sleeps until "go" is written or a signal comes, one after
+ * each and one for each that was not made; with "resident" the module stays after an
+ * undo.
  *
  * With "kernel" it is an update of that function of the kernel instead, by one that
  * returns 1. With "never" a hook refuses to apply it when no thread is in the way: for
@@ -221,7 +222,9 @@ static int add_all_held(void)
 			      held_new_below_a_function_of_a_very_long_name, NULL);
 	/* Nobody will come to what stands for their replacements. */
 	ret = ret ?: add_held("held_branch", NULL, NULL);
-	return ret ?: add_held("held_locked", NULL, NULL);
+	ret = ret ?: add_held("held_locked", NULL, NULL);
+	ret = ret ?: add_held("held_call", NULL, NULL);
+	return ret ?: add_held("held_tail", NULL, NULL);
 }
 
 static bool range_is_intact(const struct ksplice_range *range)
