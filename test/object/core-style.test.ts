@@ -1,6 +1,7 @@
 /**
  * The code that runs in the kernel, by the kernel's own measures: checkpatch.pl --strict, sparse, and the warnings of
- * `make W=1`. Each of them is shown a file with a fault too, so that silence means something.
+ * `make W=1`; and the headers that authors of updates include, by the first of them. Each of them is shown a file with a
+ * fault too, so that silence means something.
  */
 import { cp, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,6 +32,18 @@ int ksplice_undeclared(void)
 	return 0;
 }
 `;
+
+/**
+ * What checkpatch.pl takes for a fault in the headers for authors and is none: parameters of their macros are types, which
+ * can have no parentheses and stand before a `*`; and the kernel's own names of attributes have not always meant the
+ * same (`__section` took no string before 5.10).
+ */
+const OF_HEADERS = [
+  'MACRO_ARG_PRECEDENCE',
+  'MACRO_ARG_REUSE',
+  'SPACING',
+  'PREFER_DEFINED_ATTRIBUTE_MACRO',
+] as const;
 
 let tree: PreparedTree;
 let work: string;
@@ -67,9 +80,13 @@ async function filesOf(folder: string): Promise<readonly string[]> {
   return names.filter((name) => /\.[ch]$/.test(name)).map((name) => join(CHECKOUT, folder, name));
 }
 
-async function checkpatch(files: readonly string[]): Promise<readonly string[]> {
+/** `ignored`: types of what it says. */
+async function checkpatch(
+  files: readonly string[],
+  ignored: readonly string[] = [],
+): Promise<readonly string[]> {
   const script = join(tree.source, 'scripts', 'checkpatch.pl');
-  const flags = ['--no-tree', '--strict', '--terse', '--show-types', '--file'];
+  const flags = ['--no-tree', '--strict', '--terse', '--show-types', '--ignore', ignored.join(), '--file'];
   const { stdout } = await run(['perl', script, ...flags, ...files], { okExitCodes: [0, 1] });
   return stdout.split('\n').filter((line) => /: (?:ERROR|WARNING|CHECK):/.test(line));
 }
@@ -91,6 +108,14 @@ describe('the core', () => {
   });
 });
 
+describe('the headers for authors', () => {
+  it('have nothing that checkpatch.pl --strict would say', async () => {
+    const files = await filesOf('include');
+    expect(files.length).toBeGreaterThan(1);
+    expect(await checkpatch(files, OF_HEADERS)).toEqual([]);
+  });
+});
+
 describe('the checks of the core', () => {
   it('see an access to user space, and a function without a prototype', async () => {
     const found = (await warnings('faulty', ['faulty.o'])).join('\n');
@@ -102,5 +127,6 @@ describe('the checks of the core', () => {
     const file = join(work, 'style.c');
     await writeFile(file, '// SPDX-License-Identifier: GPL-2.0\nint f(int a){\n  return(a);\n}\n');
     expect(await checkpatch([file])).not.toEqual([]);
+    expect(await checkpatch([file], OF_HEADERS)).not.toEqual([]);
   });
 });
