@@ -201,31 +201,45 @@ class CaseRun {
     expect({ trouble, missing }, `the kernel log:\n${own}`).toEqual({ trouble: [], missing: [] });
   }
 
-  /** Takes away what a failed case left, so that the next one finds the guest as it should. */
-  async #rescue(): Promise<void> {
+  async #end(background: readonly VmBackground[]): Promise<void> {
+    for (const command of background) {
+      command.kill('SIGTERM');
+      await command.wait();
+    }
+    await this.#script('CLEANUP', this.#case.cleanup);
+  }
+
+  /**
+   * Takes away what a failed case left, so that the next one finds the guest as it should. A guest in which the tool does
+   * not even end when it is killed hangs in the kernel, and would have every other case wait: it is given up.
+   */
+  async #rescue(background: readonly VmBackground[]): Promise<void> {
+    const ended = 'i=0; while pidof node; do i=$((i+1)); [ $i -lt 100 ] || exit 1; usleep 100000; done';
+    const { exitCode } = await this.#run(ended);
+    if (exitCode !== 0) {
+      await this.#vm.close();
+      return;
+    }
     await this.#run(`ksplice undo ${this.#id} >/dev/null 2>&1; true`);
+    await this.#end(background);
   }
 
   async run(): Promise<void> {
     const mark = `case ${this.#case.name} begins`;
     await this.#script('mark', `echo '${mark}' >/dev/kmsg`);
     const background: VmBackground[] = [];
-    let done = false;
     try {
       await this.#script('SETUP', this.#case.setup);
       for (const command of this.#case.during) background.push(await this.#vm.start(command));
       await this.#asBefore('before');
       await this.#thereAndBack(this.#case.obstacles);
       if (this.#case.twice) await this.#thereAndBack([]);
-      done = true;
-    } finally {
-      if (!done) await this.#rescue();
-      for (const command of background) {
-        command.kill('SIGTERM');
-        await command.wait();
-      }
-      await this.#script('CLEANUP', this.#case.cleanup);
+    } catch (error) {
+      // Why it failed is what counts, not what the rescue meets.
+      await this.#rescue(background).catch(() => undefined);
+      throw error;
     }
+    await this.#end(background);
     await this.#kernelLogIsClean(mark);
   }
 }
