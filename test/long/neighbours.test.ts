@@ -8,10 +8,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { addressAt } from '../../src/kernel/address.ts';
+import { ImageKernel } from '../../src/kernel/image/image-kernel.ts';
 import { judgeLog } from '../support/case/kernel-log.ts';
+import { branch } from '../support/kernel-code.ts';
 import { HELD, HeldGuest } from '../support/live/held.ts';
 import { guestKsplice, UPDATE } from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID } from '../support/live/update-file.ts';
+import { testImage } from '../support/vm/test-kernel.ts';
 
 const TRACING = '/sys/kernel/tracing';
 const CPU1 = '/sys/devices/system/cpu/cpu1/online';
@@ -21,7 +25,7 @@ const LATE = [/hpet: Lost \d+ RTC interrupts$/];
 let guest: HeldGuest;
 
 beforeAll(async () => {
-  guest = await HeldGuest.boot({ monitor: true, programs: ['watch_function'] });
+  guest = await HeldGuest.boot({ monitor: true, programs: ['watch_function', 'text_pokes'] });
 });
 
 afterEach(async () => {
@@ -100,6 +104,58 @@ describe('perf events of kprobes, and BPF programs at entry and exit', () => {
     await stuck.wait();
     await apply();
     await stopWatching();
+  });
+});
+
+describe('a decoder of processor traces', () => {
+  /** The size of a call of ftrace's, behind which the jump is. */
+  const ENTRY = 5n;
+
+  async function watch(): Promise<void> {
+    await guest.script(`rm -f /run/poke; mkfifo /run/poke; (exec sleep 100000) >/run/poke & echo $! >/run/keeper
+      text_pokes </run/poke >>/run/pokes 2>&1 & echo $! >/run/poker
+      until grep -q watching /run/pokes; do usleep 50000; done`);
+  }
+
+  async function stopWatching(): Promise<void> {
+    await guest.script('kill $(cat /run/poker /run/keeper); while pidof text_pokes; do usleep 50000; done');
+  }
+
+  /** Old and new bytes of each record about a place, of those that came since it was asked last. */
+  async function recordsOf(place: bigint): Promise<readonly string[]> {
+    const text = await guest.script(`: >/run/pokes; echo >/run/poke
+      until grep -qE '^end|lost' /run/pokes; do usleep 50000; done; cat /run/pokes`);
+    const prefix = `${place.toString(16)} `;
+    const lines = text.split('\n');
+    expect(lines.at(-1)).toBe('end');
+    return lines.filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length));
+  }
+
+  async function addressOf(name: string): Promise<bigint> {
+    return BigInt(`0x${await guest.script(`awk '$3 == "${name}" { print $1 }' /proc/kallsyms`)}`);
+  }
+
+  it('is told of the jump at apply, and of the old bytes at undo', async () => {
+    await undo();
+    const place = (await addressOf(FIXED_FUNCTION)) + ENTRY;
+    await watch();
+    await apply();
+    const replacement = await addressOf(`${FIXED_FUNCTION}.ksplice_${UPDATE_ID}`);
+    const [told = '', ...others] = await recordsOf(place);
+    const [before = '', after = ''] = told.split(' ');
+    expect(others).toEqual([]);
+    expect(after).toMatch(
+      new RegExp(`^${Buffer.from(branch(0xe9, place, replacement)).toString('hex')}(?:90)*$`),
+    );
+    const image = await ImageKernel.open(await testImage());
+    const [atRest] = image.named(FIXED_FUNCTION);
+    if (atRest === undefined) throw new Error(`${FIXED_FUNCTION}: not in the image`);
+    const old = image.read(addressAt(atRest.address, Number(ENTRY)), after.length / 2);
+    expect(before).toBe(Buffer.from(old).toString('hex'));
+    await undo();
+    expect(await recordsOf(place)).toEqual([`${after} ${before}`]);
+    await stopWatching();
+    await apply();
   });
 });
 
