@@ -1,0 +1,37 @@
+/** Updates that `ksplice create` makes for the test kernel of a source file that a test edits. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createTwoFilesPatch } from 'diff';
+import { debianSources } from '../../../src/debian/debian-sources.ts';
+import type { GuestFile } from '../vm/initramfs.ts';
+import { TEST_RELEASE, testCacheDir } from '../vm/test-kernel.ts';
+import { hostBundle, hostKsplice } from './host-cli.ts';
+
+export interface Edit {
+  readonly id: string;
+  /** Relative to the tree. */
+  readonly source: string;
+  /** What stands in the source, once, and what is to stand there; nothing is replaced by what goes to the end. */
+  readonly change?: readonly [string, string];
+  readonly append?: string;
+}
+
+/** Where an update of this ID lies in a guest. */
+export function editedPath(id: string): string {
+  return `/root/${id}.ksplice`;
+}
+
+/** Makes the update, in `folder`, as a file to put into a guest. */
+export async function editedUpdate(folder: string, edit: Edit): Promise<GuestFile> {
+  const { id, source, change: [old, changed] = ['', ''], append = '' } = edit;
+  const kernel = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir() });
+  const before = await readFile(join(kernel.source, source), 'utf8');
+  if (old !== '' && before.split(old).length !== 2) throw new Error(`${source}: not one place for ${id}`);
+  const after = `${before.replace(old, changed)}${append}`;
+  const [patch, from] = [join(folder, `${id}.patch`), join(folder, `${id}.ksplice`)];
+  await writeFile(patch, createTwoFilesPatch(`a/${source}`, `b/${source}`, before, after));
+  const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
+  const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
+  if (exitCode !== 0) throw new Error(`ksplice create: exit status ${exitCode}\n${stderr}`);
+  return { path: editedPath(id), from };
+}
