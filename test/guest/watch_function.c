@@ -3,7 +3,10 @@
  * Watches a function of the kernel in the ways that tracing tools do: perf events of a kprobe and a kretprobe, and BPF
  * programs at its entry and exit (fentry, fexit).
  *
- *	watch_function NAME
+ *	watch_function NAME		in all of these ways
+ *	watch_function NAME bpf		by BPF programs only
+ *	watch_function NAME reader	by a BPF program that reads what the second argument points to, in user space,
+ *					and sleeps until it can; NAME is a security hook that allows that
  *
  * Prints "watching", and for each line of input how often each of them has fired.
  */
@@ -117,27 +120,56 @@ static long bpf(int command, union bpf_attr *attr)
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-static int attach_program(unsigned int function, unsigned int where)
+static const struct bpf_insn nothing[] = {
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },			/* r0 = 0 */
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
+/* bpf_copy_from_user(r10 - 8, 8, second argument) */
+static const struct bpf_insn reader[] = {
+	{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_1, .off = 8 }, /* r3 = r1[1] */
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10 },	/* r1 = r10 */
+	{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8 },		/* r1 += -8 */
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8 },		/* r2 = 8 */
+	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_copy_from_user },
+	{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },				/* r0 = 0 */
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
+static int attach_program(union bpf_attr *load, unsigned int function, const struct bpf_insn *program,
+			  unsigned int length)
 {
-	static const struct bpf_insn program[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },	/* r0 = 0 */
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_TRACING }, attach = { 0 };
+	union bpf_attr attach = { 0 };
 	int fd;
 
-	load.expected_attach_type = where;
-	load.attach_btf_id = function;
-	load.insns = (unsigned long)program;
-	load.insn_cnt = 2;
-	load.license = (unsigned long)"GPL";
-	fd = (int)bpf(BPF_PROG_LOAD, &load);
+	load->attach_btf_id = function;
+	load->insns = (unsigned long)program;
+	load->insn_cnt = length;
+	load->license = (unsigned long)"GPL";
+	fd = (int)bpf(BPF_PROG_LOAD, load);
 	if (fd < 0)
 		fail("BPF_PROG_LOAD");
 	attach.raw_tracepoint.prog_fd = (unsigned int)fd;
 	if (bpf(BPF_RAW_TRACEPOINT_OPEN, &attach) < 0)
 		fail("BPF_RAW_TRACEPOINT_OPEN");
 	return fd;
+}
+
+static int attach_nothing(unsigned int function, unsigned int where)
+{
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_TRACING };
+
+	load.expected_attach_type = where;
+	return attach_program(&load, function, nothing, 2);
+}
+
+static int attach_reader(unsigned int function)
+{
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_LSM };
+
+	load.expected_attach_type = BPF_LSM_MAC;
+	load.prog_flags = BPF_F_SLEEPABLE;
+	return attach_program(&load, function, reader, 7);
 }
 
 static unsigned long runs_of(int program)
@@ -170,26 +202,36 @@ static unsigned long hits_of(const int *probes)
 int main(int argc, char **argv)
 {
 	union bpf_attr statistics = { 0 };
-	int kprobe[CPUS], kretprobe[CPUS], fentry, fexit, cpu;
+	int kprobe[CPUS], kretprobe[CPUS], program[2], programs = 0, probes, cpu;
+	const char *how = argc == 3 ? argv[2] : "";
 	unsigned int function;
 
-	if (argc != 2)
+	if (argc < 2 || argc > 3 || (*how && strcmp(how, "bpf") && strcmp(how, "reader")))
 		return 64;
 	statistics.enable_stats.type = BPF_STATS_RUN_TIME;
 	if (bpf(BPF_ENABLE_STATS, &statistics) < 0)
 		fail("BPF_ENABLE_STATS");
-	for (cpu = 0; cpu < CPUS; cpu++) {
+	probes = !*how;
+	for (cpu = 0; probes && cpu < CPUS; cpu++) {
 		kprobe[cpu] = open_probe(argv[1], 0, cpu);
 		kretprobe[cpu] = open_probe(argv[1], 1, cpu);
 	}
 	function = type_of_function(argv[1]);
-	fentry = attach_program(function, BPF_TRACE_FENTRY);
-	fexit = attach_program(function, BPF_TRACE_FEXIT);
+	if (!strcmp(how, "reader")) {
+		program[programs++] = attach_reader(function);
+	} else {
+		program[programs++] = attach_nothing(function, BPF_TRACE_FENTRY);
+		program[programs++] = attach_nothing(function, BPF_TRACE_FEXIT);
+	}
 	puts("watching");
 	fflush(stdout);
 	while (getchar() != EOF) {
-		printf("kprobe %lu kretprobe %lu fentry %lu fexit %lu\n", hits_of(kprobe), hits_of(kretprobe),
-		       runs_of(fentry), runs_of(fexit));
+		if (probes)
+			printf("kprobe %lu kretprobe %lu ", hits_of(kprobe), hits_of(kretprobe));
+		if (programs == 1)
+			printf("reader %lu\n", runs_of(program[0]));
+		else
+			printf("fentry %lu fexit %lu\n", runs_of(program[0]), runs_of(program[1]));
 		fflush(stdout);
 	}
 	return 0;

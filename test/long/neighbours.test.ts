@@ -16,6 +16,7 @@ import { HELD, HeldGuest } from '../support/live/held.ts';
 import { guestKsplice, UPDATE } from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID } from '../support/live/update-file.ts';
 import { testImage } from '../support/vm/test-kernel.ts';
+import type { VmBackground } from '../support/vm/vm.ts';
 
 const TRACING = '/sys/kernel/tracing';
 const CPU1 = '/sys/devices/system/cpu/cpu1/online';
@@ -25,7 +26,10 @@ const LATE = [/hpet: Lost \d+ RTC interrupts$/];
 let guest: HeldGuest;
 
 beforeAll(async () => {
-  guest = await HeldGuest.boot({ monitor: true, programs: ['watch_function', 'text_pokes'] });
+  guest = await HeldGuest.boot({
+    monitor: true,
+    programs: ['watch_function', 'stuck_in_prctl', 'text_pokes'],
+  });
 });
 
 afterEach(async () => {
@@ -46,24 +50,38 @@ async function undo(): Promise<void> {
   expect(await guestKsplice(guest.vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
 }
 
+/** By `watch_function`, whose arguments are given. */
+async function watch(what: string): Promise<void> {
+  await guest.script(`rm -f /run/watch; mkfifo /run/watch; : >/run/watched
+    (exec sleep 100000) >/run/watch & echo $! >/run/keeper
+    watch_function ${what} </run/watch >/run/watched 2>&1 &
+    echo $! >/run/watcher; until grep -q watching /run/watched; do usleep 50000; done`);
+}
+
+async function stopWatching(): Promise<void> {
+  await guest.script(
+    'kill $(cat /run/watcher /run/keeper); while pidof watch_function; do usleep 50000; done',
+  );
+}
+
+/** How often each watcher has fired by now. */
+async function watched(): Promise<string> {
+  return await guest.script(`n=$(wc -l </run/watched); echo >/run/watch
+    until [ $(wc -l </run/watched) -gt $n ]; do usleep 50000; done; tail -n 1 /run/watched`);
+}
+
+/** Starts a program that prints "stuck" when its thread is there. */
+async function stick(program: string): Promise<VmBackground> {
+  await guest.script('rm -f $(grep -l stuck /run/vm/background-*.out)');
+  const stuck = await guest.vm.start(`exec ${program}`);
+  await guest.until('grep -q stuck /run/vm/background-*.out');
+  return stuck;
+}
+
 describe('perf events of kprobes, and BPF programs at entry and exit', () => {
   /** Asks as a user, once: the answer, and how often each watcher has fired by then. */
   async function ask(): Promise<string> {
-    return await guest.script(`n=$(grep -c fexit /run/watched); source_route 1000; echo >/run/watch
-      until [ $(grep -c fexit /run/watched) -gt $n ]; do usleep 50000; done; tail -n 1 /run/watched`);
-  }
-
-  async function watch(): Promise<void> {
-    await guest.script(`rm -f /run/watch; mkfifo /run/watch; : >/run/watched
-      (exec sleep 100000) >/run/watch & echo $! >/run/keeper
-      watch_function ${FIXED_FUNCTION} </run/watch >/run/watched 2>&1 &
-      echo $! >/run/watcher; until grep -q watching /run/watched; do usleep 50000; done`);
-  }
-
-  async function stopWatching(): Promise<void> {
-    await guest.script(
-      'kill $(cat /run/watcher /run/keeper); while pidof watch_function; do usleep 50000; done',
-    );
+    return `${await guest.script('source_route 1000; true')}\n${await watched()}`;
   }
 
   const fired = (times: number): string =>
@@ -71,7 +89,7 @@ describe('perf events of kprobes, and BPF programs at entry and exit', () => {
 
   it('that were there before fire on, through apply and undo', async () => {
     await undo();
-    await watch();
+    await watch(FIXED_FUNCTION);
     expect(await ask()).toBe(`ok\n${fired(1)}`);
     await apply();
     expect(await ask()).toBe(`EPERM\n${fired(2)}`);
@@ -82,7 +100,7 @@ describe('perf events of kprobes, and BPF programs at entry and exit', () => {
   });
 
   it('that come under an applied update fire, and go again', async () => {
-    await watch();
+    await watch(FIXED_FUNCTION);
     expect(await ask()).toBe(`EPERM\n${fired(1)}`);
     await stopWatching();
     expect(await guest.script('source_route 1000; true')).toBe('EPERM');
@@ -90,9 +108,8 @@ describe('perf events of kprobes, and BPF programs at entry and exit', () => {
 
   it('do not hide a thread that is in the function below them', async () => {
     await undo();
-    await watch();
-    const stuck = await guest.vm.start('exec stuck_in_options');
-    await guest.until('grep -q stuck /run/vm/background-*.out');
+    await watch(FIXED_FUNCTION);
+    const stuck = await stick('stuck_in_options');
     expect(await guestKsplice(guest.vm, `apply ${UPDATE}`)).toMatchObject({
       exitCode: 5,
       json: {
@@ -111,13 +128,13 @@ describe('a decoder of processor traces', () => {
   /** The size of a call of ftrace's, behind which the jump is. */
   const ENTRY = 5n;
 
-  async function watch(): Promise<void> {
+  async function watchPokes(): Promise<void> {
     await guest.script(`rm -f /run/poke; mkfifo /run/poke; (exec sleep 100000) >/run/poke & echo $! >/run/keeper
       text_pokes </run/poke >>/run/pokes 2>&1 & echo $! >/run/poker
       until grep -q watching /run/pokes; do usleep 50000; done`);
   }
 
-  async function stopWatching(): Promise<void> {
+  async function stopWatchingPokes(): Promise<void> {
     await guest.script('kill $(cat /run/poker /run/keeper); while pidof text_pokes; do usleep 50000; done');
   }
 
@@ -138,7 +155,7 @@ describe('a decoder of processor traces', () => {
   it('is told of the jump at apply, and of the old bytes at undo', async () => {
     await undo();
     const place = (await addressOf(FIXED_FUNCTION)) + ENTRY;
-    await watch();
+    await watchPokes();
     await apply();
     const replacement = await addressOf(`${FIXED_FUNCTION}.ksplice_${UPDATE_ID}`);
     const [told = '', ...others] = await recordsOf(place);
@@ -154,8 +171,74 @@ describe('a decoder of processor traces', () => {
     expect(before).toBe(Buffer.from(old).toString('hex'));
     await undo();
     expect(await recordsOf(place)).toEqual([`${after} ${before}`]);
+    await stopWatchingPokes();
+    await apply();
+  });
+});
+
+/** The unwinder does not know the way through what BPF has generated, so all of the stack is looked at. */
+describe('BPF programs alone', () => {
+  it('between a function and the place where a thread sleeps do not hide that it is in the function', async () => {
+    await undo();
+    await watch('handle_userfault bpf');
+    for (const [command, direction] of [
+      [`apply ${UPDATE} --debug`, 'apply'],
+      [`undo ${UPDATE_ID}`, 'undo'],
+    ] as const) {
+      const stuck = await stick('stuck_in_options');
+      // The trampoline is on its stack: the second program is to run when it comes back.
+      const [, entered, left] = /^fentry (\d+) fexit (\d+)$/.exec(await watched()) ?? [];
+      expect(Number(entered) - Number(left)).toBe(1);
+      expect(await guestKsplice(guest.vm, command)).toMatchObject({
+        exitCode: 5,
+        json: {
+          code: 'code_busy',
+          message: expect.stringMatching(/code in use: stuck_in_option \(pid \d+\) is in ip_options_get\S*;/),
+        },
+      });
+      expect(await guest.vm.kernelLog()).toMatch(
+        new RegExp(
+          `${UPDATE_ID}: ${direction}, attempt 5: code_busy; \\d+ tasks had not run, \\d+ looked at, 1 scanned; .*\n` +
+            `.*${UPDATE_ID}: stack of stuck_in_option \\(pid \\d+\\):\n` +
+            `(.* ${UPDATE_ID}: {3}.*\n)*.* {3}bpf_trampoline_\\d+.*\n(.* ${UPDATE_ID}: {3}.*\n)*.* {3}ip_options_get\\S*\\+0x`,
+        ),
+      );
+      stuck.kill('SIGKILL');
+      await stuck.wait();
+      expect(await guestKsplice(guest.vm, command)).toMatchObject({ exitCode: 0 });
+    }
     await stopWatching();
     await apply();
+  });
+
+  it('that sleep before a function begins: its thread is in the way of apply, and in the end calls what is in force', async () => {
+    const HOOK = 'bpf_lsm_task_prctl';
+    await guest.reload(`kernel=${HOOK}`);
+    await watch(`${HOOK} reader`);
+    const before = await stick('stuck_in_prctl');
+    const { cause, conflicts, log } = await guest.tryOnce('applied');
+    expect({ cause, conflicts }).toEqual({
+      cause: 'code_busy',
+      conflicts: [expect.stringMatching(new RegExp(`^stuck_in_prctl \\d+ ${HOOK}$`))],
+    });
+    expect(log).toMatch(/looked at, 1 scanned/);
+    expect(log).toMatch(new RegExp(`held: {3}bpf_trampoline_\\d+.*\n(.*\n)*.*held: {3}${HOOK}\\+0x5/`));
+    before.kill('SIGUSR1');
+    expect((await before.wait()).stdout).toBe('stuck\nold\n');
+
+    await guest.change('applied');
+    expect(await guest.script('cat /sys/module/held_update/parameters/intact')).toBe('0');
+    const under = await stick('stuck_in_prctl');
+    under.kill('SIGUSR1');
+    expect((await under.wait()).stdout).toBe('stuck\nnew\n');
+
+    // It is not in the new code, and comes to the old.
+    const after = await stick('stuck_in_prctl');
+    await guest.change('reversed');
+    after.kill('SIGUSR1');
+    expect((await after.wait()).stdout).toBe('stuck\nold\n');
+    await stopWatching();
+    await guest.reload('');
   });
 });
 
