@@ -256,6 +256,7 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	sw->cause = KSPLICE_OK;
 	sw->failed_hook = NULL;
 	sw->nr_conflicts = 0;
+	sw->conflicts_lost = false;
 	sw->bad_name = NULL;
 	sw->tasks = 0;
 	sw->scanned = 0;

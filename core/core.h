@@ -140,6 +140,7 @@ struct ksplice_site {
  * @stoppers:	by CPU, who runs there inside the stop
  * @conflicts:	who was in the way in the last attempt
  * @nr_conflicts: number of @conflicts, at most KSPLICE_CONFLICTS_MAX
+ * @conflicts_lost: there were more
  * @cause:	verdict of the last attempt
  * @failed_hook: which hook refused, if @cause is call_failed
  * @failed_update: whose hook that is
@@ -173,6 +174,7 @@ struct ksplice_switch {
 	struct task_struct		**stoppers;
 	struct ksplice_conflict		*conflicts;
 	u32				nr_conflicts;
+	bool				conflicts_lost;
 	enum ksplice_abort		cause;
 	const struct ksplice_hook	*failed_hook;
 	const struct ksplice_update	*failed_update;

@@ -33,10 +33,11 @@ static size_t ksplice_print_place(char *to, size_t room, const struct ksplice_sw
  * @sw:		after its last attempt
  *
  * One line for each task: its name, its number, and the functions it was in.
- * Whole lines only, as many as fit.
+ * Whole lines only, as many as fit; the kernel log says if there were more.
  */
 void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ksplice_switch *sw)
 {
+	bool all = !sw->conflicts_lost;
 	size_t length = 0;
 	u32 i, j;
 
@@ -54,12 +55,15 @@ void ksplice_print_conflicts(struct ksplice_entry *entry, const struct ksplice_s
 						    sw, &sw->conflicts[j]);
 		if (line + 2 > PAGE_SIZE) {
 			entry->conflicts[length] = 0;
-			return;
+			all = false;
+			break;
 		}
 		entry->conflicts[line++] = '\n';
 		entry->conflicts[line] = 0;
 		length = line;
 	}
+	if (!all)
+		pr_info("%s: more tasks were in the way than are listed\n", entry->id);
 }
 
 /**

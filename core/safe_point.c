@@ -46,8 +46,10 @@ static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task
 		if (conflict->task == task && conflict->name == name)
 			return;
 	}
-	if (sw->nr_conflicts == KSPLICE_CONFLICTS_MAX)
+	if (sw->nr_conflicts == KSPLICE_CONFLICTS_MAX) {
+		sw->conflicts_lost = true;
 		return;
+	}
 	conflict = &sw->conflicts[sw->nr_conflicts++];
 	conflict->task = task;
 	conflict->pid = task ? task->pid : 0;

@@ -102,7 +102,9 @@ describe('the core', () => {
     const module = stage === 'applied' ? 'held' : 'held_update';
     await guest.script(`for i in $(seq 200); do echo 'deep asleep' >/proc/held; done`);
     await guest.until(`[ "$(cat /sys/module/${module}/parameters/inside)" = 200 ]`);
-    expect((await guest.tryOnce(stage)).cause).toBe('code_busy');
+    const { cause, log } = await guest.tryOnce(stage);
+    expect(cause).toBe('code_busy');
+    expect(log).toMatch(/ held: more tasks were in the way than are listed$/m);
     const text = await guest.script(`cat ${HELD}/conflicts; echo .`);
     const lines = text.split('\n');
     expect(lines.pop()).toBe('.');

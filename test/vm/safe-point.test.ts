@@ -93,9 +93,10 @@ describe('in the old code is a thread', () => {
 it('in the old code are more threads than can be named: those that are, are named whole', async () => {
   await guest.script(`for i in $(seq 200); do echo 'thread asleep' >/proc/held; done`);
   await guest.until('[ "$(cat /sys/module/held/parameters/inside)" = 200 ]');
-  const { cause, conflicts } = await guest.tryOnce('applied');
+  const { cause, conflicts, log } = await guest.tryOnce('applied');
   expect(cause).toBe('code_busy');
   expect(conflicts).toHaveLength(128);
+  expect(log).toMatch(/ held: more tasks were in the way than are listed$/m);
   for (const conflict of conflicts) expect(conflict).toMatch(/^holder \d+ held$/);
   await guest.letGo();
   await guest.change('applied');
@@ -246,6 +247,7 @@ describe('always in the old code', () => {
       conflicts: tasks.map((task) => expect.stringMatching(new RegExp(`^${task} ${name}$`))),
     });
     expect(log).toMatch(new RegExp(`held: {3}${name}\\+0x`));
+    expect(log).not.toMatch(/more tasks/);
     expect(await guest.script('cat /sys/module/held_update/parameters/intact')).toBe('1');
   }
 
