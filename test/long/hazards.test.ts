@@ -12,10 +12,14 @@
  * | the unwinder on a task in a kretprobe | a warning | its stack is scanned (also test/vm/safe-point.test.ts) |
  * | a function of the same name | kprobes by name fail | replacements have names of their own |
  */
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
+import { type Edit, editedPath, editedUpdate } from '../support/live/edited-update.ts';
 import { HELD, HeldGuest } from '../support/live/held.ts';
+import { bootLiveGuest, guestKsplice, look, untouched } from '../support/live/live-guest.ts';
 import { testCacheDir, testImage } from '../support/vm/test-kernel.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import { Vm } from '../support/vm/vm.ts';
@@ -23,6 +27,21 @@ import { Vm } from '../support/vm/vm.ts';
 const HAZARD = testModulePath('hazard');
 /** Stands for the address in frozen_key.ko; its lowest bits are flags. */
 const KEY_ADDRESS = 0x1122334455667788n;
+/** New code that shows the byte in the place of its own lock prefix. */
+const LOCKED: Edit = {
+  id: 'locked',
+  source: 'fs/proc/version.c',
+  change: [
+    '{\n\tseq_printf(m, linux_proc_banner,',
+    `{
+	static int shown;
+	const u8 *lock;
+
+	asm volatile("lea 1f(%%rip), %0\\n1:" LOCK_PREFIX "incl %1" : "=&r" (lock), "+m" (shown));
+	seq_printf(m, "lock %02x, shown %d: ", *lock, shown);
+	seq_printf(m, linux_proc_banner,`,
+  ],
+};
 
 async function bootVictim(...modules: readonly string[]): Promise<Vm> {
   const files = await Promise.all(modules.map(testModuleFile));
@@ -167,6 +186,28 @@ describe('a kernel that booted with one CPU', () => {
       expect(judgeLog(whole, []).trouble, whole).toEqual([]);
     } finally {
       await guest.close();
+    }
+  });
+
+  it('puts it in place in the code of an update, too, which goes on, and can be undone', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ksplice-locked-'));
+    try {
+      const update = await editedUpdate(folder, LOCKED);
+      await using vm = await bootLiveGuest([update], { append: 'maxcpus=1' });
+      const version = async (cpu: number): Promise<string> =>
+        (await vm.run(`taskset ${cpu} cat /proc/version`)).stdout;
+      expect(await guestKsplice(vm, `apply ${editedPath(LOCKED.id)}`)).toMatchObject({ exitCode: 0 });
+      expect(await version(1)).toMatch(/^lock 3e, shown 1: Linux version /);
+      expect((await vm.run('echo 1 >/sys/devices/system/cpu/cpu1/online')).exitCode).toBe(0);
+      expect(await version(1)).toMatch(/^lock f0, shown 2: Linux version /);
+      expect(await version(2)).toMatch(/^lock f0, shown 3: Linux version /);
+      expect(await guestKsplice(vm, `undo ${LOCKED.id}`)).toMatchObject({ exitCode: 0 });
+      expect(await version(2)).toMatch(/^Linux version /);
+      expect(await look(vm)).toEqual(untouched);
+      const log = await vm.kernelLog();
+      expect(judgeLog(log, []).trouble, log).toEqual([]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
     }
   });
 });
