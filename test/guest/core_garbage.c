@@ -123,6 +123,21 @@ static const char *any_id(uint64_t *state)
 	return PICK(names);
 }
 
+/* Of 1 to 70 names. */
+static size_t make_list(uint64_t *state, char *bytes)
+{
+	unsigned long names = 1 + below(state, below(state, 2) ? 3 : 70);
+	unsigned long known = !below(state, 4);
+	size_t size = (size_t)sprintf(bytes, "%s", below(state, 2) ? "apply" : "reverse");
+
+	while (names--) {
+		size += (size_t)sprintf(bytes + size, "%s%s", below(state, 64) ? " " : "  ",
+					known && nr_ids ? ids[below(state, (unsigned long)nr_ids)] :
+							  any_id(state));
+	}
+	return size;
+}
+
 static void write_once(struct worker *worker)
 {
 	uint64_t *state = &worker->state;
@@ -148,6 +163,9 @@ static void write_once(struct worker *worker)
 		return;
 	case 4:
 		size = (size_t)sprintf(bytes, "pin %s %s", any_id(state), PICK(modules));
+		break;
+	case 5:
+		size = make_list(state, bytes);
 		break;
 	default:
 		size = (size_t)sprintf(bytes, "%s %s%s%s", PICK(verbs), any_id(state),

@@ -10,8 +10,7 @@ import { generateKeys, parsePrivateKey, publicHalf } from '../../src/update/sign
 import { writeUpdate } from '../../src/update/write-update.ts';
 import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
 import { UPDATE_ID, updateFile } from '../support/live/update-file.ts';
-import { compileGuest } from '../support/vm/guest-program.ts';
-import { testCacheDir } from '../support/vm/test-kernel.ts';
+import type { GuestFile } from '../support/vm/initramfs.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -48,12 +47,12 @@ beforeAll(async () => {
     // The signature of one behind the members of another.
     moved: Buffer.concat([other.subarray(0, -1024), five.subarray(good.length - 1024)]),
   };
-  vm = await bootLiveGuest([
-    ...Object.entries(updates).map(([name, contents]) => ({ path: `/root/${name}.ksplice`, contents })),
-    { path: '/root/release.pem', contents: Buffer.from(release.public) },
-    { path: '/bin/core_garbage', from: await compileGuest('core_garbage', testCacheDir()), mode: 0o755 },
-    await testModuleFile('bad_tables'),
-  ]);
+  const files: GuestFile[] = [{ path: '/root/release.pem', contents: Buffer.from(release.public) }];
+  for (const [name, contents] of Object.entries(updates)) {
+    files.push({ path: `/root/${name}.ksplice`, contents });
+  }
+  for (const name of ['bad_tables', 'held', 'held_update', 'listed']) files.push(await testModuleFile(name));
+  vm = await bootLiveGuest(files, { programs: ['core_garbage', 'core_lists'] });
 });
 
 afterAll(async () => {
@@ -174,32 +173,108 @@ describe('an unprivileged user', () => {
   });
 });
 
+async function script(text: string, timeoutMs = 60_000): Promise<string> {
+  const { exitCode, stdout, stderr } = await vm.run(text, { timeoutMs });
+  expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
+  return stdout.trim();
+}
+
+const CONTROL = '/sys/kernel/ksplice/control';
+/** Updates that replace nothing (test/guest/modules/listed.c): more than fit in a list. */
+const LISTED = Array.from({ length: 70 }, (_, number) => `listed_${number}`);
+
+describe('the core', () => {
+  beforeAll(async () => {
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    await script(`dmesg -n 1; insmod ${testModulePath('held')} && echo create held >${CONTROL} &&
+      echo pin held held >${CONTROL} && insmod ${testModulePath('held_update')}`);
+  });
+
+  afterAll(async () => {
+    await vm?.run('dmesg -n 7');
+  });
+
+  /** That each of the two updates is what its file in sysfs says. */
+  async function expectTrueStages(): Promise<void> {
+    const { entries = [], answer } = await look(vm);
+    expect(entries).toHaveLength(2);
+    for (const [id, isNew] of [
+      [UPDATE_ID, answer === 'EPERM'],
+      ['held', (await script("cut -d' ' -f1,2 /proc/held")) === 'new new'],
+    ] as const) {
+      expect(entries).toContainEqual(
+        expect.stringMatching(isNew ? `^${id} applied$` : `^${id} (preparing|reversed)$`),
+      );
+    }
+    await expectNoTrouble();
+  }
+
+  it('takes 20,000 writes of garbage by 1 and by 4 threads, and is what it was', async () => {
+    for (const [seed, threads] of [
+      [SEED, 1],
+      [SEED + 1, 4],
+    ] as const) {
+      const { stdout, exitCode } = await vm.run(`core_garbage ${seed} 10000 ${threads} ${UPDATE_ID} held`, {
+        timeoutMs: 300_000,
+      });
+      expect(exitCode).toBe(0);
+      expect(stdout).toMatch(/^accepted [1-9]\d\d.* EINVAL \d{4}/);
+      // What was created is forgotten; the updates are applied or not.
+      await expectTrueStages();
+    }
+    // Many of the lists among them were valid.
+    const switches = await script(`sed -n 's/^switch //p' /sys/kernel/ksplice/held/timing`);
+    expect(Number(switches)).toBeGreaterThan(20);
+    await vm.run(`for id in ${UPDATE_ID} held; do echo reversed >/sys/kernel/ksplice/$id/stage; done; true`);
+    expect((await look(vm)).answer).toBe(untouched.answer);
+  });
+
+  it('switches all of a valid list, and nothing by any other', async () => {
+    await script(`for id in ${LISTED.join(' ')}; do echo create $id >${CONTROL} || exit; done
+      insmod ${testModulePath('listed')} count=${LISTED.length}`);
+    const lists = `core_lists ${SEED} 600 ${UPDATE_ID} held ${LISTED.join(' ')}`;
+    expect(await script(lists, 600_000)).toMatch(
+      /^lists 600 accepted [1-9]\d+ ENOENT [1-9]\d* E2BIG [1-9]\d* EINVAL [1-9]\d+$/,
+    );
+    await expectNoTrouble();
+  });
+
+  it('takes lists of 64, and not of one more', async () => {
+    const applied = '/sys/module/listed/parameters/applied';
+    await script(`cd /sys/kernel/ksplice; for id in ${UPDATE_ID} held ${LISTED.join(' ')}; do
+      grep -qx applied $id/stage && echo reversed >$id/stage; done; grep -qx 0 ${applied}`);
+    const [most, tooMany] = [LISTED.slice(0, 64).join(' '), LISTED.slice(0, 65).join(' ')];
+    for (const [verb, before, after] of [
+      ['apply', '0', '64'],
+      ['reverse', '64', '0'],
+    ]) {
+      const refused = await vm.run(`echo ${verb} ${tooMany} >${CONTROL}`);
+      expect(refused.stderr).toMatch(/Argument list too long/);
+      expect(await script(`cat ${applied}`)).toBe(before);
+      await script(`echo ${verb} ${most} >${CONTROL}`);
+      expect(await script(`cat ${applied}`)).toBe(after);
+      // In one stop.
+      const numbers = await script(`cd /sys/kernel/ksplice; for id in ${most}; do
+        grep switch $id/timing; done | sort | uniq -c`);
+      expect(numbers).toMatch(/^64 switch \d+$/);
+    }
+    await script(
+      `rmmod listed && for id in ${LISTED.join(' ')}; do echo forget $id >${CONTROL} || exit; done`,
+    );
+    await script(`echo applied >/sys/kernel/ksplice/${UPDATE_ID}/stage`);
+    await expectTrueStages();
+    // No reference was lost: the core goes with the last update.
+    await script(`rmmod held_update && echo forget held >${CONTROL} && rmmod held`);
+    await undone();
+  });
+});
+
 /** Shell text for the address of a function of the core. */
 function addressOf(name: string): string {
   return `0x$(grep ' ${name}.*\\[ksplice\\]' /proc/kallsyms | cut -d' ' -f1)`;
 }
 
 describe('the core', () => {
-  it('takes 20,000 writes of garbage by 1 and by 4 threads, and is what it was', async () => {
-    for (const [seed, threads] of [
-      [SEED, 1],
-      [SEED + 1, 4],
-    ] as const) {
-      const { stdout, exitCode } = await vm.run(`core_garbage ${seed} 10000 ${threads} ${UPDATE_ID}`, {
-        timeoutMs: 120_000,
-      });
-      expect(exitCode).toBe(0);
-      expect(stdout).toMatch(/^accepted [1-9]\d\d.* EINVAL \d{4}/);
-      // What was created is forgotten; the update is applied or reversed.
-      expect((await look(vm)).entries).toEqual([expect.stringMatching(`^${UPDATE_ID} (applied|reversed)$`)]);
-      await expectNoTrouble();
-    }
-    await vm.run(`echo applied >/sys/kernel/ksplice/${UPDATE_ID}/stage; true`);
-    expect(await look(vm)).toEqual(updated);
-    // No reference was lost: the core goes with the last update.
-    await undone();
-  });
-
   it('refuses tables that are wrong in any field, and does not follow where they lead', async () => {
     expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
     await vm.run('echo create victim >/sys/kernel/ksplice/control; dmesg -n 1');
