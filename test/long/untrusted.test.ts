@@ -3,13 +3,15 @@
  * signature lets pass. On an unmodified kernel, one guest for all.
  */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readUpdate } from '../../src/update/read-update.ts';
 import { signUpdate } from '../../src/update/sign-update.ts';
 import { generateKeys, parsePrivateKey, publicHalf } from '../../src/update/signing-keys.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
+import { CHECKOUT } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
-import { UPDATE_ID, updateFile } from '../support/live/update-file.ts';
+import { FIXED_FUNCTION, UPDATE_ID, updateFile } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
@@ -269,35 +271,99 @@ describe('the core', () => {
   });
 });
 
-/** Shell text for the address of a function of the core. */
-function addressOf(name: string): string {
-  return `0x$(grep ' ${name}.*\\[ksplice\\]' /proc/kallsyms | cut -d' ' -f1)`;
+/** Shell text for the address of a symbol, of the kernel or of a module. */
+function addressOf(name: string, module?: string): string {
+  const end = module === undefined ? '$' : `.*\\[${module}\\]`;
+  return `0x$(grep ' ${name}${end}' /proc/kallsyms | cut -d' ' -f1)`;
 }
 
-describe('the core', () => {
-  it('refuses tables that are wrong in any field, and does not follow where they lead', async () => {
-    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
-    await vm.run('echo create victim >/sys/kernel/ksplice/control; dmesg -n 1');
-    const entries = `register_at=${addressOf('ksplice_register')} unregister_at=${addressOf('ksplice_unregister')}`;
-    const load = `/sbin/insmod ${testModulePath('bad_tables')} id=victim seed=${SEED} rounds=0 ${entries}`;
-    const { exitCode, stderr } = await vm.run(load);
-    expect([exitCode, stderr]).toEqual([0, '']);
-    const log = await vm.kernelLog();
-    const answers = [...log.matchAll(/bad_tables: (\w+) (-?\d+)$/gm)].map(([, name, errno]) => [name, errno]);
-    expect(answers.length).toBeGreaterThan(60);
-    expect(answers.filter(([, errno]) => errno !== '-22')).toEqual([]);
-    await expectNoTrouble();
+/** What bad_tables.ko says that the core answered, and that it should have. */
+function answersOf(log: string): readonly Readonly<Record<'name' | 'given' | 'expected', string>>[] {
+  let said = '';
+  const answers = [];
+  for (const line of log.split('\n')) {
+    const [, name, given = '', expected = ''] =
+      /bad_tables: (\w+) (-?\d+), expected (-?\d+ .*)$/.exec(line) ?? [];
+    if (name === undefined) {
+      [, said = ''] = /\] ksplice: (.*)$/.exec(line) ?? [];
+    } else {
+      answers.push({ name, given: `${given} ${said}`, expected });
+      said = '';
+    }
+  }
+  return answers;
+}
 
-    await vm.run('/sbin/rmmod bad_tables');
-    const random = await vm.run(load.replace('rounds=0', 'rounds=5000'), { timeoutMs: 120_000 });
-    expect([random.exitCode, random.stderr]).toEqual([0, '']);
+/** Reasons for a refusal in the core's source. */
+async function reasonsOf(...files: readonly string[]): Promise<readonly string[]> {
+  const sources = await Promise.all(files.map((file) => readFile(join(CHECKOUT, 'core', file), 'utf8')));
+  return [...sources.join('').matchAll(/(?:return|why =|\?) "([^"]+)"/g)].map(([, reason = '']) => reason);
+}
+
+describe('tables that are wrong', () => {
+  const load = `/sbin/insmod ${testModulePath('bad_tables')} id=victim seed=${SEED}
+    register_at=${addressOf('ksplice_register', 'ksplice')} unregister_at=${addressOf('ksplice_unregister', 'ksplice')}
+    taken_at=${addressOf(FIXED_FUNCTION)} blacklisted_at=${addressOf('do_syscall_64')} text_end=${addressOf('_etext')}
+    pinned_at=`.replaceAll('\n', ' ');
+  let pinned: string;
+
+  /** By name, the answers that are not as expected. */
+  async function ask(): Promise<Readonly<Record<string, string>>> {
+    await script(`dmesg -c >/dev/null; ${load}${pinned} && rmmod bad_tables`, 120_000);
+    const answers = answersOf(await vm.kernelLog());
+    expect(answers.length).toBeGreaterThan(85);
+    const wrong = answers.filter(({ given, expected }) => {
+      const [errno, ...words] = expected.split(' ');
+      return !(given.startsWith(`${errno} `) && given.includes(words.join(' ')));
+    });
+    return Object.fromEntries(wrong.map(({ name, given }) => [name, given]));
+  }
+
+  beforeAll(async () => {
+    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    await script(`insmod ${testModulePath('held')} && echo create victim >${CONTROL} &&
+      echo pin victim held >${CONTROL} && dmesg -n 1`);
+    pinned = await script(`echo ${addressOf('held', 'held')}`);
+  });
+
+  afterAll(async () => {
+    await script(`echo forget victim >${CONTROL}; dmesg -n 7`);
+    await undone();
+  });
+
+  it('are refused, for a reason that fits, and nobody follows where they lead', async () => {
+    expect(await ask()).toEqual({});
+    await expectNoTrouble();
+  });
+
+  it('are wrong in every way that the core looks for', async () => {
+    const said = answersOf(await vm.kernelLog()).map(({ given }) => given);
+    const reasons = await reasonsOf('bounds.c', 'validate.c', 'hooks.c');
+    expect(reasons.length).toBeGreaterThan(25);
+    expect(reasons.filter((reason) => !said.some((given) => given.endsWith(`: ${reason}`)))).toEqual([]);
+  });
+
+  it('are right when the other update is not applied any more, and wrong when the pinned module has gone', async () => {
+    await script(`echo reversed >/sys/kernel/ksplice/${UPDATE_ID}/stage && rmmod -f held`);
+    const reason = 'victim: a_function: not text of the kernel or of a pinned module';
+    expect(await ask()).toEqual({
+      taken: '0 ',
+      part_taken: '0 ',
+      second_taken: '0 ',
+      start_in_pinned: `-22 ${reason}`,
+    });
+    await expectNoTrouble();
+    await script(`echo applied >/sys/kernel/ksplice/${UPDATE_ID}/stage`);
+  });
+
+  it('are refused or harmless if made by chance, 5,000 of them', async () => {
+    await script(`${load}${pinned} rounds=5000`, 300_000);
     const [, accepted] =
       /bad_tables: 5000 random ones, (\d+) accepted, the sound one 0$/m.exec(await vm.kernelLog()) ?? [];
     // Some fields may hold anything, as where the entry of the first function lies in its range.
     expect(Number(accepted)).toBeGreaterThan(0);
     expect(Number(accepted)).toBeLessThan(2500);
     await expectNoTrouble();
-    await vm.run('/sbin/rmmod bad_tables; echo forget victim >/sys/kernel/ksplice/control; dmesg -n 7');
-    await undone();
+    await script('rmmod bad_tables');
   });
 });
