@@ -24,6 +24,12 @@ export interface LoadedModule {
   readonly live: boolean;
 }
 
+/** A loaded module that can be told from another one of its name, even where that lies in the same place. */
+export interface IdentifiedModule extends LoadedModule {
+  /** What the linker made of all that is in it, in hexadecimal; undefined if it has none, or has gone. */
+  readonly buildId: string | undefined;
+}
+
 export interface Kernel {
   /** `uname -r`. */
   readonly release: string;

@@ -11,16 +11,26 @@ import { hex } from '../diagnostics/hex.ts';
 import type { Address } from './address.ts';
 import { allSymbols, areAddressesHidden, findSymbols, nearestSymbol } from './kallsyms.ts';
 import { Kcore } from './kcore.ts';
-import type { Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
+import type { IdentifiedModule, Kernel, KernelSymbol, LoadedModule } from './kernel.ts';
 import { parseModules } from './loaded-modules.ts';
 import { readModuleSections } from './module-sections.ts';
 import { readProcFile } from './read-proc-file.ts';
+
+/** The whole note, its header too (Documentation/ABI/testing/sysfs-module says nothing of it; kernel/module/sysfs.c). */
+function buildIdOf(module: string): string | undefined {
+  try {
+    return readFileSync(`/sys/module/${module}/notes/.note.gnu.build-id`).toString('hex');
+  } catch {
+    return undefined;
+  }
+}
 
 export class RunningKernel implements Kernel, Disposable {
   readonly release: string;
   readonly isRunning = true;
   readonly #kcore: Kcore;
   #kallsyms: string | undefined;
+  #modulesOfSymbols: readonly IdentifiedModule[] = [];
   /** Names already looked up, found or not. */
   readonly #found = new Map<string, readonly KernelSymbol[]>();
   /** Names that were known before the last refresh. */
@@ -34,6 +44,7 @@ export class RunningKernel implements Kernel, Disposable {
 
   #text(): string {
     if (this.#kallsyms === undefined) {
+      this.#modulesOfSymbols = this.identifiedModules();
       const text = readProcFile('/proc/kallsyms');
       if (areAddressesHidden(text)) {
         throw new MissingError('kallsyms_hidden', '/proc/kallsyms: the kernel hides its addresses', {
@@ -87,6 +98,19 @@ export class RunningKernel implements Kernel, Disposable {
 
   modules(): readonly LoadedModule[] {
     return parseModules(readFileSync('/proc/modules', 'latin1'));
+  }
+
+  identifiedModules(): readonly IdentifiedModule[] {
+    return this.modules().map((module) => ({ ...module, buildId: buildIdOf(module.name) }));
+  }
+
+  /**
+   * As they were before the symbols that are known now were read. A symbol of a module that has not changed since then is
+   * where it was found.
+   */
+  modulesOfSymbols(): readonly IdentifiedModule[] {
+    this.#text();
+    return this.#modulesOfSymbols;
   }
 
   sectionsOf(module: string): ReadonlyMap<string, Address> {

@@ -292,7 +292,7 @@ class Application {
 
     // Every byte of the units equal or explained, or we stop here.
     this.#pass('match');
-    const modules = this.#kernel.modules();
+    const modules = this.#kernel.modulesOfSymbols();
     const matches = await matchUpdate(objects, this.#kernel, this.#context);
 
     this.#pass('link');

@@ -7,8 +7,10 @@
  */
 import { BusyError, MissingError } from '../diagnostics/error.ts';
 import type { Address } from '../kernel/address.ts';
-import type { Kernel, LoadedModule } from '../kernel/kernel.ts';
+import type { IdentifiedModule, Kernel } from '../kernel/kernel.ts';
+import type { RunningKernel } from '../kernel/running-kernel.ts';
 import { VMLINUX } from '../kernel/symbol-scope.ts';
+import { CORE_MODULE } from '../link/core-module-name.ts';
 import type { UpdateObjects } from '../link/update-objects.ts';
 import { updateModule } from '../update/update-id.ts';
 import { abortError } from './abort-cause.ts';
@@ -16,9 +18,23 @@ import type { SkippedTarget } from './choose-targets.ts';
 import { control, setPartial } from './core-sysfs.ts';
 import { targetNotLoaded } from './target-not-loaded.ts';
 
-function ownersOf(addresses: readonly Address[], modules: readonly LoadedModule[]): readonly LoadedModule[] {
+function ownersOf(
+  addresses: readonly Address[],
+  modules: readonly IdentifiedModule[],
+): readonly IdentifiedModule[] {
   return modules.filter(({ base, size }) =>
     addresses.some((address) => address >= base && address < base + BigInt(size)),
+  );
+}
+
+/** Whether the module of this name is the same in each of the lists. */
+export function isUnchanged(name: string, lists: readonly (readonly IdentifiedModule[])[]): boolean {
+  const [first, ...others] = lists.map((modules) => modules.find((each) => each.name === name));
+  return (
+    first !== undefined &&
+    others.every(
+      (other) => other?.base === first.base && other.size === first.size && other.buildId === first.buildId,
+    )
   );
 }
 
@@ -67,27 +83,40 @@ export function cameMeanwhile(
   );
 }
 
-/** `before`: the modules as they were when matching began. */
+/**
+ * `before`: the modules as they were before the symbols were read that matching began with. They may have been read again
+ * since: so whoever owns one of the addresses must have been the same module then, when they were read last, and now.
+ */
 export function pinOwners(
   id: string,
   addresses: readonly Address[],
-  before: readonly LoadedModule[],
-  kernel: Kernel,
-): readonly string[] {
-  const owners = ownersOf(addresses, before);
-  for (const owner of owners) {
-    const errno = control(`pin ${id} ${owner.name}`);
-    const now = kernel.modules().find((each) => each.name === owner.name);
-    if (errno !== undefined || now === undefined) {
-      throw new MissingError('target_not_loaded', `${id}: module ${owner.name} was unloaded while matching`, {
-        hint: `load it again (modprobe ${owner.name}) and apply the update again`,
-      });
-    }
-    if (now.base !== owner.base || now.size !== owner.size) {
-      throw new BusyError('module_busy', `${id}: module ${owner.name} was loaded anew while matching`, {
-        hint: 'try again',
-      });
-    }
+  before: readonly IdentifiedModule[],
+  kernel: RunningKernel,
+): void {
+  const seen = [before, kernel.modulesOfSymbols()];
+  const owners = [...seen, kernel.identifiedModules()].flatMap((modules) => ownersOf(addresses, modules));
+  // Every entry holds the core, and it may have been loaded after the symbols were read.
+  const names = new Set(owners.map(({ name }) => name).filter((name) => name !== CORE_MODULE));
+  for (const name of names) {
+    const errno = control(`pin ${id} ${name}`);
+    if (errno === 'ENOENT') throw unloaded(id, name);
+    if (errno !== undefined) throw abortError([id], 'apply', errno);
   }
-  return owners.map((owner) => owner.name);
+  // They stay from here on.
+  const now = kernel.identifiedModules();
+  for (const name of names) {
+    if (!now.some((each) => each.name === name)) throw unloaded(id, name);
+    if (isUnchanged(name, [...seen, now])) continue;
+    throw new BusyError('module_busy', `${id}: module ${name} was loaded while matching`, {
+      hint: 'try again',
+      details: { id, module: name },
+    });
+  }
+}
+
+function unloaded(id: string, module: string): MissingError {
+  return new MissingError('target_not_loaded', `${id}: module ${module} was unloaded while matching`, {
+    hint: `load it again (modprobe ${module}) and apply the update again`,
+    details: { id, module },
+  });
 }

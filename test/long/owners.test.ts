@@ -82,9 +82,9 @@ static int dummy_change_carrier(struct net_device *dev, bool new_carrier)
     return stdout.trim();
   }
 
-  /** Runs apply with a script that is run when all is matched and linked, and the owner not pinned yet. */
-  async function applyWith(text: string): Promise<KspliceOutcome> {
-    const before = `KSPLICE_TEST_AT=pin KSPLICE_TEST_RUN=${shellQuote(text)} NODE_OPTIONS='--require ${DO_AT}'`;
+  /** Runs apply with a script that is run at a moment; unless told, when all is matched and linked, and the owner not pinned yet. */
+  async function applyWith(text: string, at = 'pin'): Promise<KspliceOutcome> {
+    const before = `KSPLICE_TEST_AT=${shellQuote(at)} KSPLICE_TEST_RUN=${shellQuote(text)} NODE_OPTIONS='--require ${DO_AT}'`;
     return await guestKsplice(vm, `apply ${editedPath(ID)}`, { before });
   }
 
@@ -99,7 +99,7 @@ static int dummy_change_carrier(struct net_device *dev, bool new_carrier)
     });
   });
 
-  it('and that was loaded anew at another address: refused, and nothing is left', async () => {
+  it('and that was loaded again at another address: refused, and nothing is left', async () => {
     const before = await script(BASE);
     const others = OTHERS.map((name) => `insmod ${pathOf(name)}`).join(' && ');
     const outcome = await applyWith(`rmmod ${OWNER} && ${others} && insmod ${pathOf(OWNER)}`);
@@ -108,9 +108,18 @@ static int dummy_change_carrier(struct net_device *dev, bool new_carrier)
       exitCode: 5,
       json: {
         code: 'module_busy',
-        message: `${ID}: module ${OWNER} was loaded anew while matching`,
+        message: `${ID}: module ${OWNER} was loaded while matching`,
         hint: 'try again',
       },
+    });
+  });
+
+  it('and that was loaded just before the symbols were read: refused, since nobody knew of it', async () => {
+    await script(`rmmod ${OWNER}`);
+    const outcome = await applyWith(`insmod ${pathOf(OWNER)}`, 'open /proc/kallsyms match');
+    expect(outcome).toMatchObject({
+      exitCode: 5,
+      json: { code: 'module_busy', message: `${ID}: module ${OWNER} was loaded while matching` },
     });
   });
 });
