@@ -164,13 +164,13 @@ function limitText(value: number, limit: number): string {
  */
 export async function benchStopWork(options: StopBenchOptions): Promise<void> {
   const { updates, print } = options;
-  // Booted with two: a kernel that boots with one takes lock prefixes out, and an update may not be put where one was.
-  await using vm = await Vm.boot({ ...(await bootOptions(options)), cpus: 2, countInstructions: true });
-  await must(vm, 'echo 0 >/sys/devices/system/cpu/cpu1/online');
+  // On its one CPU the kernel would take lock prefixes out, and an update may not be put where one was.
+  const oneCpu = { cpus: 1, append: 'noreplace-smp', countInstructions: true };
+  await using vm = await Vm.boot({ ...(await bootOptions(options)), ...oneCpu });
   await must(vm, 'insmod /root/empty_stop.ko');
   const rows: number[][] = [];
   const values: number[] = [];
-  print('work inside the stop, in instructions of the guest (one CPU online, -icount shift=0)');
+  print('work inside the stop, in instructions of the guest (one CPU, -icount shift=0)');
   for (const threads of THREADS) {
     await withSleepers(vm, threads, async () => {
       for (const update of updates) {
