@@ -1,5 +1,5 @@
 /** The kernel memory that an applied update holds, its core included: what an apply takes, and the undo gives back. */
-import { moduleAreas, parseMeminfo } from '../scripts/torture/memory-use.ts';
+import { moduleAreas, parseMeminfo, SHOW_ADDRESSES } from '../scripts/torture/memory-use.ts';
 import { Vm } from '../test/support/vm/vm.ts';
 import type { CountedUpdate } from './counted-updates.ts';
 import { spreadOf } from './statistics.ts';
@@ -30,6 +30,8 @@ async function heldBy(vm: Vm, update: CountedUpdate): Promise<readonly Held[]> {
     const applied = await inUse(vm);
     await must(vm, `ksplice undo ${update.id}`);
     const undone = await inUse(vm);
+    if (applied.areas <= undone.areas)
+      throw new Error(`${update.id}: the areas of its module cannot be seen`);
     all.push({
       areas: applied.areas - undone.areas,
       slab: applied.slab - undone.slab,
@@ -42,6 +44,7 @@ async function heldBy(vm: Vm, update: CountedUpdate): Promise<readonly Held[]> {
 export async function benchHeldMemory(options: StopBenchOptions): Promise<void> {
   const { updates, print } = options;
   await using vm = await Vm.boot(await bootOptions(options));
+  await must(vm, SHOW_ADDRESSES);
   print(
     `memory that an applied update holds, its core included, kB: median (min to max) of ${ROUNDS} rounds`,
   );

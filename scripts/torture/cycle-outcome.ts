@@ -27,6 +27,8 @@ export const tortureRunSchema = v.object({
   after: v.array(memoryUseSchema),
   /** Areas of vmalloc that belong to modules and to us. */
   areasBefore: v.number(),
+  /** While an update was applied: more than before, or they cannot be seen. */
+  areasApplied: v.number(),
   areasAfter: v.number(),
   seconds: v.number(),
 });

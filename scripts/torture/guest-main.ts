@@ -59,6 +59,10 @@ function isNewCode(): boolean {
   }
 }
 
+function countAreas(): number {
+  return moduleAreas(readFileSync('/proc/vmallocinfo', 'latin1')).length;
+}
+
 function must(what: string, errno: string | undefined): void {
   if (errno !== undefined) throw new Failure(`${what}: ${errno}`);
 }
@@ -93,6 +97,7 @@ class Torture {
       before: [],
       after: [],
       areasBefore: 0,
+      areasApplied: 0,
       areasAfter: 0,
       seconds: 0,
     };
@@ -213,6 +218,7 @@ class Torture {
       return false;
     }
     this.#note();
+    this.#run.areasApplied = countAreas();
     this.#expectCode('new', 'after apply');
     await this.#wait(200);
     for (let tries = 1; ; tries += 1) {
@@ -235,7 +241,7 @@ class Torture {
       into.push(parseMeminfo(readFileSync('/proc/meminfo', 'latin1')));
       await delay(1000);
     }
-    return moduleAreas(readFileSync('/proc/vmallocinfo', 'latin1')).length;
+    return countAreas();
   }
 
   async #cycles(): Promise<void> {

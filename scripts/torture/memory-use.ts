@@ -29,7 +29,8 @@ export function parseMeminfo(text: string): MemoryUse {
 /**
  * Areas of /proc/vmallocinfo that only modules and we make, their sizes in bytes: those in the range of modules, which begins at
  * 0xffffffffc0000000, and what the core maps. A line is `START-END SIZE CALLER+... ...`. Under a steady load their number
- * is exact, where the sum of all areas goes up and down with the stacks of new threads.
+ * is exact, where the sum of all areas goes up and down with the stacks of new threads. Addresses are hashed, and no area is
+ * found, but for a reader who may see them where kernel.kptr_restrict is 1 (SHOW_ADDRESSES).
  */
 export function moduleAreas(text: string): readonly number[] {
   return text
@@ -37,6 +38,9 @@ export function moduleAreas(text: string): readonly number[] {
     .filter((line) => /^0xffffffff[c-f]|\bksplice_\w+\+0x/.test(line))
     .map((line) => Number(line.split(/\s+/)[1]));
 }
+
+/** Shell text that lets root see addresses in /proc/vmallocinfo. */
+export const SHOW_ADDRESSES = 'echo 1 >/proc/sys/kernel/kptr_restrict';
 
 export interface FieldVerdict {
   readonly field: MemoryField;

@@ -16,6 +16,7 @@ const good: TortureRun = {
   before: [quiet],
   after: [quiet],
   areasBefore: 20,
+  areasApplied: 24,
   areasAfter: 20,
   seconds: 12,
 };
@@ -50,6 +51,7 @@ describe('a torture run', () => {
     expect(problems({ ...good, completed: 8 })).toEqual([expect.stringContaining('8 of 10 cycles')]);
     expect(problems({ ...good, cycles: 9 })).toEqual([expect.stringContaining('9 cycles of 10')]);
     expect(problems({ ...good, failure: 'cycle 3: old code' })).toEqual(['FAILED cycle 3: old code']);
+    expect(problems({ ...good, areasApplied: 20 })).toEqual([expect.stringContaining('not seen')]);
     expect(problems({ ...good, areasAfter: 21 })).toEqual([expect.stringContaining('21 after')]);
     expect(problems({ ...good, after: [{ ...quiet, Percpu: 6 }] })).toEqual([
       expect.stringContaining('Percpu'),

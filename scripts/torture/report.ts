@@ -53,6 +53,11 @@ export function judge(
   if (run.areasAfter > run.areasBefore) {
     problems.push(`areas of modules: ${run.areasBefore} before, ${run.areasAfter} after`);
   }
+  if (run.areasApplied <= run.areasBefore) {
+    problems.push(
+      `areas of modules: ${run.areasBefore} before, ${run.areasApplied} with an update: not seen`,
+    );
+  }
   const lines = [
     `${run.cycles} cycles in ${run.seconds.toFixed(0)} s, ${run.completed} applied and undone, ${run.whole} with core, match and link`,
     `not applied or not undone at once: ${counts(run.refused)}; in the way: ${counts(run.busyIn)}`,
@@ -63,7 +68,7 @@ export function judge(
       ({ field, before, after, noise }) =>
         `${field}: median ${before} kB before, ${after} kB after, same load, noise ${noise} kB`,
     ),
-    `areas of modules and of ours: ${run.areasBefore} before, ${run.areasAfter} after`,
+    `areas of modules and of ours: ${run.areasBefore} before, ${run.areasApplied} with an update, ${run.areasAfter} after`,
     ...load.done,
     ...problems.map((problem) => `FAILED ${problem}`),
   ];

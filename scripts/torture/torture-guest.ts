@@ -8,6 +8,7 @@ import { guestBundle, HOME, PATIENT_LOG } from './guest-bundle.ts';
 import { leaks } from './leaks.ts';
 import { Load, type LoadOptions, NO_LOAD } from './load.ts';
 import { loadFiles } from './load-files.ts';
+import { SHOW_ADDRESSES } from './memory-use.ts';
 import { judge, type TortureVerdict } from './report.ts';
 
 export interface TortureGuestOptions {
@@ -50,6 +51,7 @@ export async function tortureGuest(options: TortureGuestOptions): Promise<Tortur
     ...(options.transcript === undefined ? {} : { transcript: options.transcript }),
   });
   onProgress(`${cpus} CPUs, up`);
+  await vm.run(SHOW_ADDRESSES);
   const running = load === undefined ? undefined : await Load.start(vm, load);
   if (running !== undefined) onProgress('the load is there');
   const { exitCode, stderr } = await vm.run(`node ${HOME}/guest-main.cjs ${HOME}/order.json ${RESULT}`, {
