@@ -12,7 +12,7 @@ import { reportError } from './command-line.ts';
 import { debugKernelParts } from './debug-kernel/debug-kernel.ts';
 import { injectFaults } from './torture/faults.ts';
 import { hotUpdate } from './torture/hot-update.ts';
-import { STRESSORS } from './torture/load.ts';
+import { FEW_STRESSORS, STRESSORS } from './torture/load.ts';
 import { parseOptions, USAGE } from './torture/options.ts';
 import { tortureGuest } from './torture/torture-guest.ts';
 
@@ -53,7 +53,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const logs = join(cache, 'torture');
   await mkdir(logs, { recursive: true });
   const { seed, cycles, minutes, threads } = options;
-  const load = options.load ? { load: { threads, stressors: STRESSORS } } : {};
+  const stressors = options.debugKernel ? FEW_STRESSORS : STRESSORS;
+  const load = options.load ? { load: { threads, stressors } } : {};
   let ok = true;
   if (options.debugKernel) {
     const transcript = join(logs, 'console-faults.log');
@@ -78,6 +79,7 @@ async function main(argv: readonly string[]): Promise<number> {
       cpus,
       order: { seed, cycles, minutes, samples: SAMPLES },
       ...load,
+      keepsFreed: options.debugKernel,
       onProgress: progress,
       transcript,
     });

@@ -29,6 +29,9 @@ export const STRESSORS = [
   'mmap',
 ] as const;
 
+/** With all of them a cycle takes minutes on the debugging kernel. */
+export const FEW_STRESSORS = ['fork', 'pipe', 'hdd', 'futex'] as const;
+
 /** A file for each, so that the disk, which is memory, is not filled. */
 const STRESS_SIZES = '--hdd-bytes 4m --mmap-bytes 8m --temp-path /home/user';
 

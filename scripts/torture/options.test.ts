@@ -17,6 +17,11 @@ describe('options of a torture run', () => {
     expect(parseOptions(['--no-load'])).toMatchObject({ load: false });
   });
 
+  it('have fewer threads on the debugging kernel', () => {
+    expect(parseOptions(['--debug-kernel'])).toMatchObject({ debugKernel: true, threads: 200 });
+    expect(parseOptions(['--debug-kernel', '--threads', '9'])).toMatchObject({ threads: 9 });
+  });
+
   it('are refused where they make no sense', () => {
     expect(() => parseOptions(['--cpus', '0'])).toThrow(UsageError);
     expect(() => parseOptions(['--threads', '50000'])).toThrow(/14000/);

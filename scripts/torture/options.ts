@@ -9,9 +9,9 @@ Loads, applies, undoes and unloads an update of functions that everything calls,
   --cycles N       1000 unless told
   --minutes N      ends after that time, whatever was reached; 240 unless told
   --cpus N         of the guest; first 2 and then 1 unless told
-  --threads N      sleeping threads; 10000 unless told
+  --threads N      sleeping threads; 10000 unless told, 200 on the debugging kernel
   --no-load        nothing else runs: what a cycle leaves is then seen to the kilobyte, and its time to the millisecond
-  --debug-kernel   on the debugging kernel (npm run debug-kernel), which takes several times as long
+  --debug-kernel   on the debugging kernel (npm run debug-kernel): failed allocations, then cycles, with less of a load
 `;
 
 export interface TortureOptions {
@@ -39,7 +39,8 @@ export function parseOptions(argv: readonly string[]): TortureOptions | undefine
   });
   if (values.help === true) return undefined;
   const cpus = numberFlag('--cpus', values.cpus, 2, 8);
-  const threads = numberFlag('--threads', values.threads, 10_000);
+  const debugKernel = values['debug-kernel'] ?? false;
+  const threads = numberFlag('--threads', values.threads, debugKernel ? 200 : 10_000);
   if (threads > 14_000) {
     throw new UsageError('usage', `--threads ${threads}: a guest has memory for 14000`);
   }
@@ -57,6 +58,6 @@ export function parseOptions(argv: readonly string[]): TortureOptions | undefine
     cpus: values.cpus === undefined ? [2, 1] : [cpus],
     threads,
     load,
-    debugKernel: values['debug-kernel'] ?? false,
+    debugKernel,
   };
 }
