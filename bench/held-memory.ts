@@ -1,4 +1,4 @@
-/** The kernel memory that an applied update holds, its core included: what an apply takes, and the undo gives back. */
+/** The kernel memory that an applied update holds, its core included: what there is more after an apply. */
 import { moduleAreas, parseMeminfo, SHOW_ADDRESSES } from '../scripts/torture/memory-use.ts';
 import { Vm, type VmOptions } from '../test/support/vm/vm.ts';
 import type { CountedUpdate } from './counted-updates.ts';

@@ -17,9 +17,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
-import { type Edit, editedPath, editedUpdate } from '../support/live/edited-update.ts';
 import { HELD, HeldGuest } from '../support/live/held.ts';
 import { bootLiveGuest, guestKsplice, look, untouched } from '../support/live/live-guest.ts';
+import { type Edit, editedUpdate, madePath } from '../support/live/made-update.ts';
 import { testCacheDir, testImage } from '../support/vm/test-kernel.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import { Vm } from '../support/vm/vm.ts';
@@ -196,7 +196,7 @@ describe('a kernel that booted with one CPU', () => {
       await using vm = await bootLiveGuest([update], { append: 'maxcpus=1' });
       const version = async (cpu: number): Promise<string> =>
         (await vm.run(`taskset ${cpu} cat /proc/version`)).stdout;
-      expect(await guestKsplice(vm, `apply ${editedPath(LOCKED.id)}`)).toMatchObject({ exitCode: 0 });
+      expect(await guestKsplice(vm, `apply ${madePath(LOCKED.id)}`)).toMatchObject({ exitCode: 0 });
       expect(await version(1)).toMatch(/^lock 3e, shown 1: Linux version /);
       expect((await vm.run('echo 1 >/sys/devices/system/cpu/cpu1/online')).exitCode).toBe(0);
       expect(await version(1)).toMatch(/^lock f0, shown 2: Linux version /);

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
-import { editedPath, editedUpdate } from '../support/live/edited-update.ts';
 import {
   bootLiveGuest,
   guestKsplice,
@@ -16,6 +15,8 @@ import {
   look,
   untouched,
 } from '../support/live/live-guest.ts';
+import { editedUpdate, madePath } from '../support/live/made-update.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { testModule } from '../support/vm/test-kernel.ts';
 import { shellQuote, type Vm } from '../support/vm/vm.ts';
 
@@ -61,7 +62,7 @@ static int dummy_change_carrier(struct net_device *dev, bool new_carrier)
     const modules = found.modules.filter((name) => name.startsWith('ksplice'));
     expect({ ...found, modules }).toEqual(untouched);
     await script(`grep -q '^${OWNER} ' /proc/modules || insmod ${pathOf(OWNER)}`);
-    expect(await guestKsplice(vm, `apply ${editedPath(ID)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(ID)}`)).toMatchObject({ exitCode: 0 });
     expect(await script('echo 0 >/sys/class/net/dummy0/carrier; dmesg | tail -n 1')).toMatch(
       /dummy: llc_sap_open \[llc\]$/,
     );
@@ -77,15 +78,13 @@ static int dummy_change_carrier(struct net_device *dev, bool new_carrier)
   });
 
   async function script(text: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await vm.run(text);
-    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-    return stdout.trim();
+    return await runScript(vm, text);
   }
 
   /** Runs apply with a script that is run at a moment; unless told, when all is matched and linked, and the owner not pinned yet. */
   async function applyWith(text: string, at = 'pin'): Promise<KspliceOutcome> {
     const before = `KSPLICE_TEST_AT=${shellQuote(at)} KSPLICE_TEST_RUN=${shellQuote(text)} NODE_OPTIONS='--require ${DO_AT}'`;
-    return await guestKsplice(vm, `apply ${editedPath(ID)}`, { before });
+    return await guestKsplice(vm, `apply ${madePath(ID)}`, { before });
   }
 
   it('and that was unloaded before it was pinned: refused, and nothing is left', async () => {

@@ -12,6 +12,7 @@ import { judgeLog } from '../support/case/kernel-log.ts';
 import { patchFile } from '../support/case/read-cases.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, untouched } from '../support/live/live-guest.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { TEST_RELEASE } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -47,9 +48,7 @@ describe('the static call of cond_resched()', () => {
   });
 
   async function script(text: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await vm.run(text);
-    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-    return stdout.trim();
+    return await runScript(vm, text);
   }
 
   /** Rewrites the calls of all of the kernel. */

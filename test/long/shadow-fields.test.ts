@@ -8,10 +8,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
 import { patchFile } from '../support/case/read-cases.ts';
-import { editedPath, editedUpdate } from '../support/live/edited-update.ts';
-import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice } from '../support/live/live-guest.ts';
-import { TEST_RELEASE } from '../support/vm/test-kernel.ts';
+import { editedUpdate, madePath, madeUpdate } from '../support/live/made-update.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -57,13 +56,9 @@ describe('shadow fields', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-shadow-'));
-    const counted = join(folder, `${COUNTED}.ksplice`);
-    const patch = patchFile('shadow-field', 'fix.patch');
-    const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', COUNTED, '-o', counted];
-    const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-    expect(exitCode, stderr).toBe(0);
+    const counted = await madeUpdate(folder, COUNTED, patchFile('shadow-field', 'fix.patch'));
     const made = await editedUpdate(folder, { id: MADE, source: 'fs/pipe.c', append: HOOKS });
-    const files = [{ path: editedPath(COUNTED), from: counted }, made, await testModuleFile('shadow_count')];
+    const files = [counted, made, await testModuleFile('shadow_count')];
     vm = await bootLiveGuest(files, { programs: ['watcher'] });
     await script(`table=$(awk '$3 == "klp_shadow_hash" { print $1 }' /proc/kallsyms)
       insmod ${testModulePath('shadow_count')} table=0x$table`);
@@ -81,9 +76,7 @@ describe('shadow fields', () => {
   });
 
   async function script(text: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await vm.run(text);
-    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-    return stdout.trim();
+    return await runScript(vm, text);
   }
 
   /** Fields of all objects and updates. */
@@ -93,7 +86,7 @@ describe('shadow fields', () => {
 
   it('are freed by undo, whoever has the object open', async () => {
     expect(await count()).toBe(0);
-    expect(await guestKsplice(vm, `apply ${editedPath(COUNTED)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(COUNTED)}`)).toMatchObject({ exitCode: 0 });
     const watcher = await vm.start('exec watcher');
     const information = `cat /proc/$(pidof watcher)/fdinfo/3`;
     await script(`until ${information} 2>/dev/null | grep -q tfd; do usleep 50000; done`);
@@ -111,7 +104,7 @@ describe('shadow fields', () => {
 
   it('that a pre hook made are freed when the update is not applied', async () => {
     await script(`echo ${OTHER_LIMIT} >${LIMIT}`);
-    expect(await guestKsplice(vm, `apply ${editedPath(MADE)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `apply ${madePath(MADE)}`)).toMatchObject({
       exitCode: 2,
       json: { code: 'call_failed', message: expect.stringMatching(/its hook made_check refused it/) },
     });
@@ -119,7 +112,7 @@ describe('shadow fields', () => {
     expect(await count()).toBe(0);
     // Where nothing refuses, it is there until the undo.
     await script(`echo ${LIMIT_AT_BOOT} >${LIMIT}`);
-    expect(await guestKsplice(vm, `apply ${editedPath(MADE)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(MADE)}`)).toMatchObject({ exitCode: 0 });
     expect(await count()).toBe(1);
     expect(await guestKsplice(vm, `undo ${MADE}`)).toMatchObject({ exitCode: 0 });
   });

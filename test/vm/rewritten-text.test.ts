@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
 import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID } from '../support/live/update-file.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -67,9 +68,7 @@ afterAll(async () => {
 
 /** Runs a script that must succeed, as a whole. */
 async function script(text: string): Promise<string> {
-  const { exitCode, stdout, stderr } = await vm.run(text);
-  expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-  return stdout.trim();
+  return await runScript(vm, text);
 }
 
 /** `explained` of the only unit: what was found at function entries, and what belongs to somebody. */

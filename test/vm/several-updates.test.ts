@@ -6,24 +6,24 @@ import { createTwoFilesPatch } from 'diff';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { secondUpdateFile } from '../support/live/held.ts';
-import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
+import { madePath, madeUpdate } from '../support/live/made-update.ts';
 import { appliedUpdates, expectOneStop, loadedModules, takeLog } from '../support/live/many-updates.ts';
 import { hooksCalled, REFUSE_AT, togetherPatch } from '../support/live/together.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const OTHER_FUNCTION = 'ip_options_undo';
-const fileOf = (id: string): string => `/root/${id}.ksplice`;
-const SECOND_UPDATE = fileOf('second');
+const SECOND_UPDATE = madePath('second');
 /** The fix once more, by another name. */
-const TWIN_UPDATE = fileOf('twin');
+const TWIN_UPDATE = madePath('twin');
 /** Independent of one another, in one unit. */
-const BOTH = `${fileOf('left')} ${fileOf('right')}`;
+const BOTH = `${madePath('left')} ${madePath('right')}`;
 
 /** A change of another function than the fix changes, in the same file. */
 async function secondPatch(): Promise<string> {
@@ -48,12 +48,9 @@ describe('several updates', () => {
     };
     const files: GuestFile[] = [];
     for (const [id, text] of Object.entries(patches)) {
-      const [patch, from] = [join(folder, `${id}.patch`), join(folder, `${id}.ksplice`)];
+      const patch = join(folder, `${id}.patch`);
       await writeFile(patch, text);
-      const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
-      const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-      expect(exitCode, stderr).toBe(0);
-      files.push({ path: fileOf(id), from });
+      files.push(await madeUpdate(folder, id, patch));
     }
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
     files.push(probe, await testModuleFile('held'), await testModuleFile('held_update'));
@@ -109,7 +106,7 @@ describe('several updates', () => {
   it('beside one another are switched in one stop: nobody ever sees one without the other', async () => {
     const watcher = await vm.start('exec probe together');
     await takeLog(vm);
-    const done = await guestKsplice(vm, `apply ${BOTH} ${fileOf('left')}`);
+    const done = await guestKsplice(vm, `apply ${BOTH} ${madePath('left')}`);
     expect(done, done.stderr).toMatchObject({
       exitCode: 0,
       json: { updates: [{ id: 'left' }, { id: 'right' }] },
@@ -187,9 +184,7 @@ describe('several updates', () => {
     const modules = { held: testModulePath('held_update'), held_second: testModulePath('held_second') };
 
     async function script(text: string): Promise<string> {
-      const { exitCode, stdout, stderr } = await vm.run(text);
-      expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-      return stdout.trim();
+      return await runScript(vm, text);
     }
 
     /** By the core: EBUSY, and a line that says who has the function. */

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import type { GuestFile } from '../vm/initramfs.ts';
+import { runScript } from '../vm/run-script.ts';
 import { testModuleFile, testModulePath } from '../vm/test-module.ts';
 import type { Vm, VmBackground } from '../vm/vm.ts';
 import { bootLiveGuest, guestKsplice, type LiveGuestOptions, UPDATE } from './live-guest.ts';
@@ -77,9 +78,7 @@ export class HeldGuest {
 
   /** Runs a script that must succeed, as a whole. */
   async script(text: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await this.vm.run(text);
-    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-    return stdout.trim();
+    return await runScript(this.vm, text);
   }
 
   /** Until a shell condition holds; a minute at most. */

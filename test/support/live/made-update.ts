@@ -1,4 +1,4 @@
-/** Updates that `ksplice create` makes for the test kernel of a source file that a test edits. */
+/** Updates that `ksplice create` makes for the test kernel, as files of a guest. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
@@ -17,21 +17,27 @@ export interface Edit {
 }
 
 /** Where an update of this ID lies in a guest. */
-export function editedPath(id: string): string {
+export function madePath(id: string): string {
   return `/root/${id}.ksplice`;
 }
 
-/** Makes the update, in `folder`, as a file to put into a guest. */
+/** Makes the update of a patch, in `folder`, as a file to put into a guest. */
+export async function madeUpdate(folder: string, id: string, patch: string): Promise<GuestFile> {
+  const from = join(folder, `${id}.ksplice`);
+  const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
+  const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
+  if (exitCode !== 0) throw new Error(`ksplice create: exit status ${exitCode}\n${stderr}`);
+  return { path: madePath(id), from };
+}
+
+/** That of an edit. */
 export async function editedUpdate(folder: string, edit: Edit): Promise<GuestFile> {
   const { id, source, change: [old, changed] = ['', ''], append = '' } = edit;
   const kernel = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir() });
   const before = await readFile(join(kernel.source, source), 'utf8');
   if (old !== '' && before.split(old).length !== 2) throw new Error(`${source}: not one place for ${id}`);
   const after = `${before.replace(old, changed)}${append}`;
-  const [patch, from] = [join(folder, `${id}.patch`), join(folder, `${id}.ksplice`)];
+  const patch = join(folder, `${id}.patch`);
   await writeFile(patch, createTwoFilesPatch(`a/${source}`, `b/${source}`, before, after));
-  const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
-  const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-  if (exitCode !== 0) throw new Error(`ksplice create: exit status ${exitCode}\n${stderr}`);
-  return { path: editedPath(id), from };
+  return await madeUpdate(folder, id, patch);
 }
