@@ -10,8 +10,7 @@
  * `apply` and `reverse` change the stage of all these updates in one stop, or of none.
  *
  * No address passes through here.  Everything that is not one of these words, whole,
- * fails with EINVAL: sysfs hands in at most a page, ended by a NUL, and one that was
- * written itself is refused.
+ * fails with EINVAL.
  *
  * Removing a directory waits for everyone who has one of its files open, and
  * these may wait for ksplice_mutex: so `forget` marks the entry forgotten under the
@@ -26,14 +25,20 @@
 
 static struct kobject *ksplice_root;
 
+/* The longest command; see ksplice_is_whole(). */
+static_assert(sizeof("reverse") + KSPLICE_LIST_MAX * (KSPLICE_ID_MAX + 1) < PAGE_SIZE);
+
 /**
- * ksplice_is_text() - has nothing in what was written ended it before its end?
- * @buf:	as sysfs hands it in
+ * ksplice_is_whole() - is this all that was written, and nothing but text?
+ * @buf:	as sysfs hands it in: cut to a page (kernfs_fop_write_iter()), and a
+ *		NUL behind it
  * @count:	bytes
+ *
+ * What fills a page may have been longer.  All that is understood is shorter.
  */
-bool ksplice_is_text(const char *buf, size_t count)
+bool ksplice_is_whole(const char *buf, size_t count)
 {
-	return strnlen(buf, count) == count;
+	return count < PAGE_SIZE && strnlen(buf, count) == count;
 }
 
 static bool id_is_valid(const char *id)
@@ -158,7 +163,7 @@ static ssize_t control_store(struct kobject *kobj, struct kobj_attribute *attr,
 	char *line, *rest, *verb, *id, *argument, *more;
 	int ret = -EINVAL;
 
-	if (!ksplice_is_text(buf, count))
+	if (!ksplice_is_whole(buf, count))
 		return -EINVAL;
 	line = kstrndup(buf, count, GFP_KERNEL);
 	if (!line)

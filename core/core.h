@@ -364,7 +364,7 @@ const char *ksplice_abort_name(enum ksplice_abort cause);
 struct ksplice_entry *ksplice_entry_alloc(const char *id);
 
 /* control.c */
-bool ksplice_is_text(const char *buf, size_t count);
+bool ksplice_is_whole(const char *buf, size_t count);
 int ksplice_control_init(void);
 void ksplice_control_exit(void);
 

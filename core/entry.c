@@ -69,7 +69,7 @@ static ssize_t stage_store(struct kobject *kobj, struct kobj_attribute *attr,
 	enum ksplice_direction direction;
 	int ret;
 
-	if (!ksplice_is_text(buf, count))
+	if (!ksplice_is_whole(buf, count))
 		return -EINVAL;
 	if (sysfs_streq(buf, "applied"))
 		direction = KSPLICE_APPLY;
@@ -115,9 +115,11 @@ static ssize_t flag_store(struct kobject *kobj, bool *flag, const char *buf, siz
 {
 	bool value;
 
-	if (ksplice_is_text(buf, count) && sysfs_streq(buf, "1"))
+	if (!ksplice_is_whole(buf, count))
+		return -EINVAL;
+	if (sysfs_streq(buf, "1"))
 		value = true;
-	else if (ksplice_is_text(buf, count) && sysfs_streq(buf, "0"))
+	else if (sysfs_streq(buf, "0"))
 		value = false;
 	else
 		return -EINVAL;

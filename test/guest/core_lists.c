@@ -70,11 +70,11 @@ static int find_id(const char *name, size_t length)
 /* Notes the updates of a list in `chosen`. Returns how many there are, or 0 if it is not valid. */
 static int read_list(const char *bytes, size_t size, bool *apply, bool *chosen)
 {
-	const char *end = bytes + (size < PAGE ? size : PAGE), *name;
+	const char *end = bytes + size, *name;
 	int id, count = 0;
 
 	memset(chosen, 0, MOST_IDS * sizeof(*chosen));
-	if (memchr(bytes, 0, (size_t)(end - bytes)))
+	if (size >= PAGE || memchr(bytes, 0, size))
 		return 0;
 	while (end > bytes && isspace((unsigned char)end[-1]))
 		end--;
@@ -167,7 +167,7 @@ static size_t make_list(uint64_t *state, char *bytes)
 		bytes[size++] = '\n';
 		break;
 	case 20:
-		/* What comes after the page is never seen. */
+		/* What comes after the page never reaches the core. */
 		memset(bytes + size, ' ', PAGE);
 		size += PAGE;
 		size += (size_t)sprintf(bytes + size, "%s", ids[0]);

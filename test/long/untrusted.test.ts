@@ -231,6 +231,11 @@ describe('the core', () => {
     expect((await look(vm)).answer).toBe(untouched.answer);
   });
 
+  async function reverseAll(): Promise<void> {
+    await script(`cd /sys/kernel/ksplice; for stage in */stage; do
+      grep -qx applied $stage && echo reversed >$stage; done; true`);
+  }
+
   it('switches all of a valid list, and nothing by any other', async () => {
     await script(`for id in ${LISTED.join(' ')}; do echo create $id >${CONTROL} || exit; done
       insmod ${testModulePath('listed')} count=${LISTED.length}`);
@@ -241,10 +246,51 @@ describe('the core', () => {
     await expectNoTrouble();
   });
 
+  it.each([
+    ['functions', 'functions=5000', 'functions=5001'],
+    ['pieces of functions', 'functions=1 ranges=10000', 'functions=1 ranges=10001'],
+  ])('counts the %s of a list', async (_, most, tooMany) => {
+    await reverseAll();
+    const [first, second] = LISTED;
+    for (const [given, error, cause] of [
+      // They are the same functions.
+      [most, 'Device or resource busy', 'module_busy'],
+      [tooMany, 'Argument list too long', 'unexpected'],
+    ]) {
+      await script(`rmmod listed && insmod ${testModulePath('listed')} count=2 ${given}`);
+      const refused = await vm.run(`echo apply ${first} ${second} >${CONTROL}`);
+      expect(refused.stderr).toContain(error);
+      const state = `cd /sys/kernel/ksplice && cat ${first}/stage ${second}/stage ${second}/abort_cause`;
+      expect(await script(state)).toBe(`reversed\nreversed\n${cause}`);
+    }
+    await script(`rmmod listed && insmod ${testModulePath('listed')} count=${LISTED.length}`);
+    await expectNoTrouble();
+  });
+
+  it('carries out nothing of a command that sysfs has cut', async () => {
+    const stages = `cd /sys/kernel/ksplice && cat listed_0/stage listed_0/debug`;
+    const before = await script(stages);
+    for (const [file, command] of [
+      [CONTROL, 'apply listed_0'],
+      [CONTROL, 'create cut_off'],
+      ['/sys/kernel/ksplice/listed_0/stage', 'applied'],
+      ['/sys/kernel/ksplice/listed_0/debug', '1'],
+    ]) {
+      // One write of 8,192 bytes: the command, blanks or ends of lines up to the page and beyond.
+      const blank = file === CONTROL ? ' ' : '\\n';
+      const written = await vm.run(
+        `(printf '${command}'; yes '' | head -c 8178 | tr '\\n' '${blank}') | dd iflag=fullblock bs=8192 count=1 of=${file}`,
+      );
+      expect(written.stderr, command).toContain('Invalid argument');
+      expect(await script(stages), command).toBe(before);
+    }
+    expect(await script('ls /sys/kernel/ksplice')).not.toContain('cut_off');
+  });
+
   it('takes lists of 64, and not of one more', async () => {
     const applied = '/sys/module/listed/parameters/applied';
-    await script(`cd /sys/kernel/ksplice; for id in ${UPDATE_ID} held ${LISTED.join(' ')}; do
-      grep -qx applied $id/stage && echo reversed >$id/stage; done; grep -qx 0 ${applied}`);
+    await reverseAll();
+    expect(await script(`cat ${applied}`)).toBe('0');
     const [most, tooMany] = [LISTED.slice(0, 64).join(' '), LISTED.slice(0, 65).join(' ')];
     for (const [verb, before, after] of [
       ['apply', '0', '64'],
