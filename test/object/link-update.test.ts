@@ -2,171 +2,14 @@
  * An update module from compiled parts, as readelf and objdump see it: what the kernel's module loader needs,
  * and what it must not find.
  */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SHT_NOBITS } from '../../src/elf/constants.ts';
-import type { ElfSymbol, ObjectFile, Section } from '../../src/elf/model.ts';
-import { readObject } from '../../src/elf/read-object.ts';
-import { toAddress } from '../../src/kernel/address.ts';
-import { scopeOf } from '../../src/kernel/symbol-scope.ts';
-import {
-  type LinkedModule,
-  linkUpdate,
-  type ReplacedFunction,
-  type UnitReference,
-  type UpdateToLink,
-} from '../../src/link/link-update.ts';
-import { matchUnit } from '../../src/match/match-unit.ts';
+import type { ElfSymbol, ObjectFile } from '../../src/elf/model.ts';
 import { openWorkshop } from '../support/compile.ts';
-import type { FakeKernel } from '../support/fake-kernel.ts';
-import { addresses, smallKernel } from '../support/small-kernel.ts';
+import { link, named, REGISTER, stubObject } from '../support/linked-update.ts';
+import { addresses } from '../support/small-kernel.ts';
 
-const flags =
-  '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -I.'.split(
-    ' ',
-  );
-const fentry = ['-pg', '-mfentry', '-mrecord-mcount'];
-const sectioned = [...fentry, '-ffunction-sections', '-fdata-sections'];
-
-const pre = `
-int printk(const char *format, ...);
-static int counter;
-__attribute__((section(".data..percpu"))) int state;
-__attribute__((noinline)) static int helper(int x) { counter += x; return printk("%d", counter); }
-int handle(int x) { return helper(x) + helper(x + 1) + *(int *)&state; }
-`;
-
-/** What extraction leaves of the patched unit: the changed function, references to the rest undefined. */
-const replacement = `
-struct static_key { int enabled; };
-extern struct static_key locked_key, key;
-static inline __attribute__((always_inline)) _Bool static_branch(struct static_key *k)
-{
-  asm goto("1: .byte 0x0f,0x1f,0x44,0x00,0x00\\n .pushsection __jump_table,\\"aw\\"\\n .balign 8\\n"
-    " .long 1b - .\\n .long %l[yes] - .\\n .quad %c0 - .\\n .popsection" : : "i" (k) : : yes);
-  return 0;
-yes:
-  return 1;
-}
-int printk(const char *format, ...);
-extern int counter, state;
-int helper(int x);
-__attribute__((section(".data..percpu..shared_aligned"), aligned(64))) int new_percpu = 3;
-__attribute__((section(".data..percpu"))) int other_percpu = 4;
-static const char *const messages[] = { "one", "two" };
-static int new_state[16];
-__attribute__((noinline)) int added(int x) { new_state[x & 15]++; return new_percpu + other_percpu; }
-int handle(int x)
-{
-  if (static_branch(&locked_key))
-    printk("locked");
-  if (static_branch(&key))
-    printk("free");
-  if (x < 0)
-    return -22;
-  counter = x;
-  return helper(x) + added(x) + state + printk(messages[x & 1], x);
-}
-asm(".pushsection .discard.addressable,\\"aw\\"\\n .quad handle\\n .popsection");
-asm(".pushsection __ksymtab,\\"a\\"\\n .long handle - .\\n .popsection");
-asm(".pushsection .modinfo,\\"a\\"\\n .asciz \\"author=nobody\\"\\n .popsection");
-`;
-
-/** core/stub/update.c with a struct module of our own. */
-const stubSource = `
-#include "ksplice.h"
-struct module { int state; void *list[2]; char name[56]; int (*init)(void); char rest[700]; void (*exit)(void); };
-extern struct module __this_module;
-extern const char ksplice_update_id[];
-extern const struct ksplice_function ksplice_update_functions[];
-extern const u32 ksplice_update_nr_functions, ksplice_update_flags;
-static struct ksplice_update update = {
-  .owner = &__this_module, .id = ksplice_update_id, .functions = ksplice_update_functions,
-  .interface = KSPLICE_INTERFACE,
-};
-int init_module(void)
-{
-  update.nr_functions = ksplice_update_nr_functions;
-  update.flags = ksplice_update_flags;
-  return ksplice_register(&update);
-}
-void cleanup_module(void) { ksplice_unregister(&update); }
-__attribute__((section(".gnu.linkonce.this_module"), visibility("default")))
-struct module __this_module = { .name = "ksplice_stub", .init = init_module, .exit = cleanup_module };
-asm(".pushsection .modinfo,\\"a\\"\\n .asciz \\"license=GPL\\"\\n .asciz \\"name=ksplice_stub\\"\\n"
-  " .asciz \\"retpoline=Y\\"\\n .popsection");
-`;
-
-const types = 'typedef unsigned char u8;\ntypedef unsigned int u32;\n#define BIT(n) (1UL << (n))\n';
-const ksplice = readFileSync(new URL('../../core/ksplice.h', import.meta.url), 'utf8').replace(
-  '#include <linux/types.h>',
-  types,
-);
-
-function compile(source: string, more: readonly string[], name: string): ObjectFile {
-  using workshop = openWorkshop();
-  workshop.write('ksplice.h', ksplice);
-  workshop.compile('unit.c', source, [...flags, ...more]);
-  return readObject(workshop.read('unit.o'), name);
-}
-
-const preObject = compile(pre, fentry, 'fs/a.o');
-const replacementObject = compile(replacement, sectioned, 'fs/a.o (replacement)');
-const stubObject = compile(stubSource, [], 'stub.o');
-
-const LOCKED = 0xffffffff82a00010n;
-const REGISTER = 0xffffffffc0800100n;
-
-function unit(symbol: string): UnitReference {
-  return { symbol, scope: 'unit', preName: symbol, weak: false };
-}
-
-interface Linked {
-  readonly kernel: FakeKernel;
-  readonly module: LinkedModule;
-  readonly object: ObjectFile;
-  readonly old: (name: string) => bigint;
-}
-
-function link(options: { locked?: number; changes?: Partial<UpdateToLink> } = {}): Linked {
-  const kernel = smallKernel();
-  const loaded = kernel.load(preObject, { '.text': 0xffffffff81234000n });
-  kernel.define('__start_ro_after_init', LOCKED - 0x10n, 'D');
-  kernel.define('__end_ro_after_init', LOCKED + 0x10n, 'D');
-  kernel.define('locked_key', kernel.map(LOCKED, [options.locked ?? 0, 0, 0, 0]), 'D');
-  const match = matchUnit(preObject, kernel);
-  if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
-  const module = linkUpdate(
-    {
-      id: 'fix_1',
-      on: [],
-      units: [
-        {
-          match,
-          below: new Map(),
-          replacement: replacementObject,
-          functions: [{ name: 'handle', preName: 'handle', site: { offset: 5, size: 5 } }],
-          hooks: [],
-          references: [unit('counter'), unit('helper')],
-        },
-      ],
-      stub: stubObject,
-      moduleLayoutCrc: 0x12345678,
-      resident: true,
-      ...options.changes,
-    },
-    kernel,
-    (name) => (/^ksplice_(un)?register$/.test(name) ? toAddress(REGISTER) : undefined),
-  );
-  return { kernel, module, object: readObject(module.bytes, 'ksplice_fix_1.ko'), old: loaded.at };
-}
-
-function named(object: ObjectFile, name: string): Section {
-  const found = object.sections.filter((each) => each.name === name);
-  const [only] = found;
-  if (only === undefined || found.length > 1) throw new Error(`${found.length} sections ${name}`);
-  return only;
-}
+const linked = link();
 
 function tool(bytes: Uint8Array, name: string, ...args: readonly string[]): string {
   using workshop = openWorkshop();
@@ -174,18 +17,12 @@ function tool(bytes: Uint8Array, name: string, ...args: readonly string[]): stri
   return workshop.run(name, ...args, 'module.ko');
 }
 
-const linked = link();
-
 /** Symbols, as relocations of a section see them. */
 function targets(object: ObjectFile, section: string): readonly (ElfSymbol & { readonly addend: number })[] {
   return named(object, section).relocations.flatMap((each) => {
     const symbol = object.symbols[each.symbol];
     return symbol === undefined ? [] : [{ ...symbol, addend: each.addend }];
   });
-}
-
-function replaced(name: string): readonly [ReplacedFunction] {
-  return [{ name, preName: name, site: { offset: 5, size: 5 } }];
 }
 
 describe('an update module', () => {
@@ -312,108 +149,5 @@ describe('an update module', () => {
     const bytes = Buffer.from(code.subarray(0, 24)).toString('hex').replaceAll(/(..)/g, '$1 ');
     expect(bytes).toContain(expected);
     expect(bytes.includes('0f 1f 44 00 00') && bytes.includes('e9 ')).toBe(enabled === 1);
-  });
-});
-
-describe('a unit that refers to what another unit brings', () => {
-  const userPre = compile('int other(int x) { return x * 1000 + 12345; }', fentry, 'fs/b.o');
-  const userReplacement = compile(
-    'int added(int x); extern int new_percpu; int other(int x) { return added(x) + new_percpu; }',
-    sectioned,
-    'fs/b.o (replacement)',
-  );
-
-  /** `target`: what the unit is part of that brings `added`. */
-  function linkBoth(target: string): ObjectFile {
-    const kernel = smallKernel();
-    kernel.load(preObject, { '.text': 0xffffffff81234000n });
-    kernel.load(userPre, { '.text': 0xffffffff81244000n });
-    for (const name of ['__start_ro_after_init', '__end_ro_after_init']) kernel.define(name, LOCKED, 'D');
-    kernel.define('locked_key', kernel.map(LOCKED, [0, 0, 0, 0]), 'D');
-    const [brings, uses] = [preObject, userPre].map((object) => {
-      const match = matchUnit(object, kernel);
-      if (match.kind !== 'match') throw new Error(JSON.stringify(match.mismatch));
-      return match;
-    });
-    if (brings === undefined || uses === undefined) throw new Error('no match');
-    const { bytes } = linkUpdate(
-      {
-        id: 'fix_1',
-        on: [],
-        units: [
-          {
-            match: uses,
-            below: new Map(),
-            replacement: userReplacement,
-            functions: replaced('other'),
-            hooks: [],
-            references: [],
-          },
-          {
-            match: { ...brings, target, scope: scopeOf(kernel, target) },
-            below: new Map(),
-            replacement: replacementObject,
-            functions: target === 'vmlinux' ? replaced('handle') : [],
-            hooks: [],
-            references: [unit('counter'), unit('helper')],
-          },
-        ],
-        stub: stubObject,
-        moduleLayoutCrc: 1,
-        resident: false,
-      },
-      kernel,
-      (name) => (/^ksplice_(un)?register$/.test(name) ? toAddress(REGISTER) : undefined),
-    );
-    return readObject(bytes, 'ksplice_fix_1.ko');
-  }
-
-  it('is bound to it in the module', () => {
-    const object = linkBoth('vmlinux');
-    const other = object.symbols.find(({ name }) => name === 'other.ksplice_fix_1');
-    const [start, end] = [Number(other?.value), Number(other?.value) + (other?.size ?? 0)];
-    const used = named(object, '.text').relocations.flatMap(({ offset, symbol }) =>
-      offset >= start && offset < end ? [object.symbols[symbol]?.name] : [],
-    );
-    expect(used).toEqual(expect.arrayContaining(['added.ksplice_fix_1', 'new_percpu']));
-  });
-
-  it('does not see what a module brings', () => {
-    expect(() => linkBoth('some_module')).toThrow(/fs\/b\.o: kallsyms has no symbol named added/);
-  });
-});
-
-describe('what linking refuses', () => {
-  it('a function that something overrides', () => {
-    const { kernel } = linked;
-    const found = kernel.named('handle')[0]?.address;
-    expect(found).toBe(linked.old('handle'));
-    const match = matchUnit(preObject, kernel);
-    if (match.kind !== 'match') throw new Error('no match');
-    kernel.forget('handle');
-    kernel.define('handle', 0xffffffff81e00000n);
-    expect(() =>
-      linkUpdate(
-        {
-          id: 'x',
-          on: [],
-          units: [
-            {
-              match,
-              below: new Map(),
-              replacement: replacementObject,
-              functions: [{ name: 'handle', preName: 'handle', site: { offset: 5, size: 5 } }],
-              hooks: [],
-              references: [],
-            },
-          ],
-          stub: stubObject,
-          moduleLayoutCrc: 1,
-          resident: false,
-        },
-        kernel,
-        () => undefined,
-      ),
-    ).toThrow(/fs\/a\.o: kallsyms has no handle at 0xffffffff81234/);
   });
 });
