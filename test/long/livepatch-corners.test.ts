@@ -2,18 +2,18 @@
  * The livepatch engine where it has something to decide: code of modules, several updates at once, updates that stay loaded,
  * hooks that refuse, tasks that hold a transition up, and people who interrupt one. What it takes is printed.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTwoFilesPatch } from 'diff';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
-import { createCase } from '../support/case/create-case.ts';
-import { readCases } from '../support/case/read-cases.ts';
+import { patchFile } from '../support/case/read-cases.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, UPDATE, untouched } from '../support/live/live-guest.ts';
+import { editedUpdate, type MadeUpdate, madeUpdate } from '../support/live/made-update.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { TEST_RELEASE, testCacheDir, testImage, testModule } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -25,6 +25,8 @@ const UNLOAD_8021Q = `for name in ${NETWORK_MODULES.toReversed().join(' ')}; do 
 const NEW_HEADING = /^VLAN dev name, garp_request_leave \[garp\]$/m;
 const RUNS = 5;
 
+/** In ip_options_undo(). */
+const UNDONE = 'if (opt->rr_needaddr) {\n\t\tunsigned char';
 const REFUSING_HOOK = `
 #include <ksplice-patch.h>
 static int hook_before(void)
@@ -61,39 +63,30 @@ describe('the livepatch engine', () => {
   let folder: string;
   let vm: Vm;
 
-  async function ofPatch(id: string, patch: string): Promise<GuestFile> {
+  async function ofPatch(id: string, patch: string): Promise<MadeUpdate> {
     const file = join(folder, `${id}.patch`);
     await writeFile(file, patch);
-    const from = join(folder, `${id}.ksplice`);
-    const argv = ['create', '--patch', file, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
-    const { exitCode, stderr } = await hostKsplice(await hostBundle(), argv, folder);
-    expect(exitCode, stderr).toBe(0);
-    return { path: `/root/${id}.ksplice`, from };
+    return await madeUpdate(folder, id, file);
   }
 
-  async function ofCase(name: string): Promise<GuestFile> {
-    const testCase = readCases().find((each) => each.name === name);
-    if (testCase === undefined) throw new Error(name);
-    const { exitCode, stderr, file } = await createCase(testCase, await hostBundle(), folder);
-    expect(exitCode, stderr).toBe(0);
-    return { path: `/root/${name.replaceAll('-', '_')}.ksplice`, from: file };
+  async function ofCase(name: string): Promise<MadeUpdate> {
+    return await madeUpdate(folder, name.replaceAll('-', '_'), patchFile(name, 'fix.patch'));
   }
 
   /** Another function of the unit, with a hook that refuses. */
-  async function refusing(): Promise<GuestFile> {
-    const { source } = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir() });
-    const before = await readFile(join(source, FIXED_SOURCE), 'utf8');
-    const after = `${before.replace('if (opt->rr_needaddr) {', 'if (opt->rr_needaddr && opt->rr) {')}${REFUSING_HOOK}`;
-    return await ofPatch(
-      'refusing',
-      createTwoFilesPatch(`a/${FIXED_SOURCE}`, `b/${FIXED_SOURCE}`, before, after),
-    );
+  async function refusing(): Promise<MadeUpdate> {
+    return await editedUpdate(folder, {
+      id: 'refusing',
+      source: FIXED_SOURCE,
+      change: [UNDONE, UNDONE.replace('rr_needaddr', 'rr_needaddr && opt->rr')],
+      append: REFUSING_HOOK,
+    });
   }
 
-  async function linked(update: GuestFile): Promise<GuestFile> {
+  async function linked(update: MadeUpdate): Promise<GuestFile> {
     const { modules } = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir(), parts: ['image'] });
     const from = join(folder, 'linked.ko');
-    const argv = ['link', update.from ?? '', '--image', await testImage(), '--modules', modules, '-o', from];
+    const argv = ['link', update.from, '--image', await testImage(), '--modules', modules, '-o', from];
     const { exitCode, stderr } = await hostKsplice(await hostBundle(), argv, folder);
     expect(exitCode, stderr).toBe(0);
     return { path: '/root/linked.ko', from };
@@ -120,9 +113,7 @@ describe('the livepatch engine', () => {
   });
 
   async function script(text: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await vm.run(text);
-    expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-    return stdout;
+    return await runScript(vm, text);
   }
 
   /** Until a shell condition holds; a minute at most. */
@@ -168,7 +159,7 @@ describe('the livepatch engine', () => {
       exitCode: 2,
       json: { code: 'call_failed', message: expect.stringContaining('hook_before') },
     });
-    expect(await script("dmesg | grep -o 'corner: .*'")).toBe('corner: before\ncorner: given up\n');
+    expect(await script("dmesg | grep -o 'corner: .*'")).toBe('corner: before\ncorner: given up');
     expect(await look(vm)).toEqual(untouched);
 
     expect(await guestKsplice(vm, `${LIVEPATCH} ${UPDATE}`)).toMatchObject({ exitCode: 0 });

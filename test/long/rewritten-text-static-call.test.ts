@@ -10,14 +10,13 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { judgeLog } from '../support/case/kernel-log.ts';
 import { patchFile } from '../support/case/read-cases.ts';
-import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, untouched } from '../support/live/live-guest.ts';
+import { madePath, madeUpdate } from '../support/live/made-update.ts';
 import { runScript } from '../support/vm/run-script.ts';
-import { TEST_RELEASE } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const ID = 'switched';
-const UPDATE = `/root/${ID}.ksplice`;
+const UPDATE = madePath(ID);
 const FUNCTION = 'mincore_pte_range';
 const REPLACEMENT = `${FUNCTION}.ksplice_${ID}`;
 /** With either, cond_resched() does something; with `full` it returns 0 at once. */
@@ -34,12 +33,8 @@ describe('the static call of cond_resched()', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-call-'));
-    const file = join(folder, `${ID}.ksplice`);
-    const patch = patchFile('static-call', 'fix.patch');
-    const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', ID, '-o', file];
-    const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-    expect(exitCode, stderr).toBe(0);
-    vm = await bootLiveGuest([{ path: UPDATE, from: file }], { programs: ['probe'] });
+    const update = await madeUpdate(folder, ID, patchFile('static-call', 'fix.patch'));
+    vm = await bootLiveGuest([update], { programs: ['probe'] });
   });
 
   afterAll(async () => {

@@ -10,14 +10,14 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { judgeLog } from '../support/case/kernel-log.ts';
-import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, untouched } from '../support/live/live-guest.ts';
+import { madePath, madeUpdate } from '../support/live/made-update.ts';
 import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 const ID = 'keyed';
-const UPDATE = `/root/${ID}.ksplice`;
+const UPDATE = madePath(ID);
 const SOURCE = 'net/ipv4/udp.c';
 const FUNCTION = 'udp_queue_rcv_one_skb';
 /** Holds the key on while it is loaded. */
@@ -73,13 +73,10 @@ describe('a static key', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-key-'));
-    const [patch, file] = [join(folder, 'key.patch'), join(folder, `${ID}.ksplice`)];
+    const patch = join(folder, 'key.patch');
     await writeFile(patch, await patchText());
-    const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', ID, '-o', file];
-    const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-    expect(exitCode, stderr).toBe(0);
     vm = await bootLiveGuest([
-      { path: UPDATE, from: file },
+      await madeUpdate(folder, ID, patch),
       { path: DATAGRAMS, contents: DATAGRAMS_TEXT },
       await testModuleFile(KEY_MODULE),
     ]);

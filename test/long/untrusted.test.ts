@@ -13,6 +13,7 @@ import { CHECKOUT } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID, updateFile } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
+import { runScript } from '../support/vm/run-script.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -175,10 +176,8 @@ describe('an unprivileged user', () => {
   });
 });
 
-async function script(text: string, timeoutMs = 60_000): Promise<string> {
-  const { exitCode, stdout, stderr } = await vm.run(text, { timeoutMs });
-  expect(exitCode, `${text}\n${stdout}${stderr}`).toBe(0);
-  return stdout.trim();
+async function script(text: string, timeoutMs?: number): Promise<string> {
+  return await runScript(vm, text, timeoutMs);
 }
 
 const CONTROL = '/sys/kernel/ksplice/control';

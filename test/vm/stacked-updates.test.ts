@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
 import { bootLiveGuest, guestKsplice, UPDATE } from '../support/live/live-guest.ts';
+import { type MadeUpdate, madePath, madeUpdate } from '../support/live/made-update.ts';
 import { appliedUpdates, expectOneStop, loadedModules, takeLog } from '../support/live/many-updates.ts';
 import { UPDATE_ID } from '../support/live/update-file.ts';
 import { compileGuest } from '../support/vm/guest-program.ts';
-import { TEST_RELEASE, testCacheDir } from '../support/vm/test-kernel.ts';
+import { testCacheDir } from '../support/vm/test-kernel.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
 /** Made in this order, from the patches in `stacking/`. */
@@ -17,7 +17,6 @@ const IDS = ['stacked_first', 'stacked_second', 'stacked_third'] as const;
 /** Version of the package that the test kernel comes from. */
 const TEST_VERSION = '6.1.170-3';
 const KILL_AT = '/opt/kill-at.cjs';
-const fileOf = (id: string): string => `/root/${id}.ksplice`;
 
 describe('updates', () => {
   let folder: string;
@@ -25,15 +24,11 @@ describe('updates', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-stacked-'));
-    const stack: { readonly path: string; readonly from: string }[] = [];
+    const stack: MadeUpdate[] = [];
     for (const id of IDS) {
-      const from = join(folder, `${id}.ksplice`);
       const on = stack.flatMap((below) => ['--on', below.from]);
       const patch = fileURLToPath(new URL(`stacking/${id.replace('stacked_', '')}.patch`, import.meta.url));
-      const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, ...on, '-o', from];
-      const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
-      expect(exitCode, stderr).toBe(0);
-      stack.push({ path: fileOf(id), from });
+      stack.push(await madeUpdate(folder, id, patch, on));
     }
     const killAt = fileURLToPath(new URL('../support/live/kill-at.cjs', import.meta.url));
     const probe = { path: '/bin/probe', from: await compileGuest('probe', testCacheDir()), mode: 0o755 };
@@ -60,23 +55,23 @@ describe('updates', () => {
   it('on top of one another replace the code of those below, and find what these brought', async () => {
     const [first, second, third] = IDS;
     // An update whose base is missing is refused, and says which.
-    expect(await guestKsplice(vm, `apply ${fileOf(second)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `apply ${madePath(second)}`)).toMatchObject({
       exitCode: 69,
       json: { code: 'update_not_applied', message: expect.stringContaining(`on top of ${first}`) },
     });
     expect(await marks()).toEqual([]);
 
     // The second has no counter of its own: what it marks shows that it reads the first one's.
-    expect(await guestKsplice(vm, `apply ${fileOf(first)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(first)}`)).toMatchObject({ exitCode: 0 });
     expect(await marks()).toEqual([30]);
-    expect(await guestKsplice(vm, `check ${fileOf(second)}`)).toMatchObject({ exitCode: 0 });
-    expect(await guestKsplice(vm, `apply ${fileOf(second)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `check ${madePath(second)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(second)}`)).toMatchObject({
       exitCode: 0,
       json: { updates: [{ functions: ['mark_ino'] }] },
     });
     expect(await marks()).toEqual([29]);
     // Above both: its function is the first one's, and calls what the second has replaced.
-    expect(await guestKsplice(vm, `apply ${fileOf(third)}`)).toMatchObject({ exitCode: 0 });
+    expect(await guestKsplice(vm, `apply ${madePath(third)}`)).toMatchObject({ exitCode: 0 });
     expect(await marks()).toEqual([29, 28]);
     expect(await guestKsplice(vm, 'uname')).toMatchObject({
       json: { version: TEST_VERSION, updates: IDS, cves: [], shadowed: [] },
@@ -122,7 +117,7 @@ describe('updates', () => {
   });
 
   it('on top of one another are applied in one stop, and undone in one', async () => {
-    const applied = await guestKsplice(vm, `apply ${IDS.map(fileOf).join(' ')}`);
+    const applied = await guestKsplice(vm, `apply ${IDS.map(madePath).join(' ')}`);
     expect(applied, applied.stderr).toMatchObject({ exitCode: 0 });
     expectOneStop(applied.json, 3);
     // A new counter: the first update has not counted, the second does not count.
@@ -145,12 +140,12 @@ describe('updates', () => {
     const dyingAt = (place: string): { readonly before: string } => ({
       before: `KSPLICE_TEST_KILL='${place}' NODE_OPTIONS='--require ${KILL_AT}'`,
     });
-    const all = IDS.map(fileOf).join(' ');
+    const all = IDS.map(madePath).join(' ');
     expect(await guestKsplice(vm, `apply ${all}`, dyingAt('before switch'))).toMatchObject({ exitCode: 137 });
     expect(await marks()).toEqual([]);
     expect(await appliedUpdates(vm)).toEqual([]);
     // What is left of the others holds the first one's module, and goes with what is left of the first.
-    expect(await guestKsplice(vm, `apply ${fileOf(first)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `apply ${madePath(first)}`)).toMatchObject({
       exitCode: 0,
       json: { updates: [{ recovered: 'leftovers' }] },
     });
@@ -170,7 +165,7 @@ describe('updates', () => {
     const [first, , third] = IDS;
     expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
     // Its base is missing: found when the first is loaded already.
-    expect(await guestKsplice(vm, `apply ${fileOf(first)} ${UPDATE} ${fileOf(third)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `apply ${madePath(first)} ${UPDATE} ${madePath(third)}`)).toMatchObject({
       exitCode: 69,
       json: { code: 'update_not_applied' },
     });
@@ -182,11 +177,11 @@ describe('updates', () => {
 
   it('that are installed are applied in their order at boot, and held back after a crash that followed', async () => {
     const [first, second] = IDS;
-    expect(await guestKsplice(vm, `install ${fileOf(second)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `install ${madePath(second)}`)).toMatchObject({
       exitCode: 69,
       json: { code: 'update_not_installed', details: { below: first } },
     });
-    expect(await guestKsplice(vm, `install ${fileOf(second)} ${fileOf(first)}`)).toMatchObject({
+    expect(await guestKsplice(vm, `install ${madePath(second)} ${madePath(first)}`)).toMatchObject({
       exitCode: 0,
       json: { updates: [{ id: first, outcome: 'installed' }, { id: second }] },
     });

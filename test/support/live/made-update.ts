@@ -21,17 +21,27 @@ export function madePath(id: string): string {
   return `/root/${id}.ksplice`;
 }
 
-/** Makes the update of a patch, in `folder`, as a file to put into a guest. */
-export async function madeUpdate(folder: string, id: string, patch: string): Promise<GuestFile> {
+/** An update on this machine, to be put into a guest. */
+export interface MadeUpdate extends GuestFile {
+  readonly from: string;
+}
+
+/** Makes the update of a patch, in `folder`. `more`: further arguments of `create`. */
+export async function madeUpdate(
+  folder: string,
+  id: string,
+  patch: string,
+  more: readonly string[] = [],
+): Promise<MadeUpdate> {
   const from = join(folder, `${id}.ksplice`);
-  const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, '-o', from];
+  const create = ['create', '--patch', patch, '--kernel', TEST_RELEASE, '--id', id, ...more, '-o', from];
   const { exitCode, stderr } = await hostKsplice(await hostBundle(), create, folder);
   if (exitCode !== 0) throw new Error(`ksplice create: exit status ${exitCode}\n${stderr}`);
   return { path: madePath(id), from };
 }
 
 /** That of an edit. */
-export async function editedUpdate(folder: string, edit: Edit): Promise<GuestFile> {
+export async function editedUpdate(folder: string, edit: Edit): Promise<MadeUpdate> {
   const { id, source, change: [old, changed] = ['', ''], append = '' } = edit;
   const kernel = await debianSources(TEST_RELEASE, { cacheDir: testCacheDir() });
   const before = await readFile(join(kernel.source, source), 'utf8');
