@@ -156,7 +156,8 @@ struct ksplice_site {
  * @prechecked:	tasks that were not looked at again: they had not run since the
  *		pre-check
  * @seen:	table of the pre-check, or NULL; for the time of one attempt
- * @seen_bits:	its size is 1 << @seen_bits
+ * @nr_seen:	tasks in it
+ * @next_seen:	the first of them that the walk inside the stop has not come to
  * @stacks:	for the debug log, or NULL
  * @nr_stacks:	number of @stacks
  * @keeping:	a stack is walked to be kept, not checked
@@ -188,7 +189,8 @@ struct ksplice_switch {
 	u32				scanned;
 	u32				prechecked;
 	struct ksplice_seen		*seen;
-	u32				seen_bits;
+	u32				nr_seen;
+	u32				next_seen;
 	struct ksplice_stack		*stacks;
 	u32				nr_stacks;
 	bool				keeping;
@@ -336,7 +338,7 @@ int ksplice_stop_all(struct ksplice_switch *sw);
 
 /* precheck.c */
 void ksplice_precheck(struct ksplice_switch *sw);
-bool ksplice_prechecked(const struct ksplice_switch *sw, struct task_struct *task);
+bool ksplice_prechecked(struct ksplice_switch *sw, struct task_struct *task);
 void ksplice_precheck_done(struct ksplice_switch *sw);
 
 /* stacks.c */

@@ -25,16 +25,18 @@
  * takes more words for return addresses than there are; such a task is not
  * recorded, and looked at properly inside the stop.
  *
- * Tasks that are created later, that have run, or that did not fit are not in the
- * table, and are looked at inside the stop as if there were no pre-check.  So
- * is everybody when there is no memory for the table.
+ * The table is in the order of the kernel's list, and the stop goes through both
+ * together: new tasks come at the end of the list, or of their process, and
+ * those that have left it can be told by having no PID.  A task that is not where
+ * it should be in the table costs time, since it and those behind it are looked at
+ * inside the stop as if there were no pre-check; so are tasks that are created
+ * later, that have run, that did not fit, and everybody if there is no memory for
+ * the table.
  *
  * Locks: none but rcu_read_lock() while the list is walked.  Lifetime: the table
  * holds a reference to each task in it, so the address of a task that ends is
  * not another's as long as the table lives: one attempt.
  */
-#include <linux/hash.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
@@ -44,8 +46,8 @@
 #include "core.h"
 
 /**
- * struct ksplice_seen - a place of the hash table
- * @task:	NULL if the place is free
+ * struct ksplice_seen - a task that sleeps, and is not in the way
+ * @task:	held
  * @switches:	nvcsw + nivcsw, read before the stack was looked at
  */
 struct ksplice_seen {
@@ -58,18 +60,8 @@ static unsigned long ksplice_switches(struct task_struct *task)
 	return READ_ONCE(task->nvcsw) + READ_ONCE(task->nivcsw);
 }
 
-static u32 ksplice_place_of(const struct ksplice_switch *sw, const struct task_struct *task)
-{
-	u32 mask = (1U << sw->seen_bits) - 1;
-	u32 place = hash_ptr(task, sw->seen_bits);
-
-	while (sw->seen[place].task && sw->seen[place].task != task)
-		place = (place + 1) & mask;
-	return place;
-}
-
 /* References to at most @room tasks. */
-static u32 ksplice_hold_tasks(struct task_struct **tasks, u32 room)
+static u32 ksplice_hold_tasks(struct ksplice_seen *seen, u32 room)
 {
 	struct task_struct *process, *task;
 	u32 count = 0;
@@ -78,7 +70,7 @@ static u32 ksplice_hold_tasks(struct task_struct **tasks, u32 room)
 	for_each_process_thread(process, task) {
 		if (count == room)
 			goto out;
-		tasks[count++] = get_task_struct(task);
+		seen[count++].task = get_task_struct(task);
 	}
 out:
 	rcu_read_unlock();
@@ -121,54 +113,52 @@ static bool ksplice_sleeps_elsewhere(const struct ksplice_switch *sw, struct tas
  */
 void ksplice_precheck(struct ksplice_switch *sw)
 {
-	struct task_struct **tasks;
 	u32 i, count;
 
+	sw->nr_seen = 0;
+	sw->next_seen = 0;
 	/* Some more, for those that are created meanwhile. */
 	count = ksplice_count_tasks();
 	count += count / 8 + 32;
-	tasks = kvcalloc(count, sizeof(*tasks), GFP_KERNEL | __GFP_NOWARN);
-	if (!tasks)
+	sw->seen = kvcalloc(count, sizeof(*sw->seen), GFP_KERNEL | __GFP_NOWARN);
+	if (!sw->seen)
 		return;
-	/* Half empty at least, or a search would be long. */
-	sw->seen_bits = ilog2(count) + 2;
-	sw->seen = kvcalloc(1UL << sw->seen_bits, sizeof(*sw->seen), GFP_KERNEL | __GFP_NOWARN);
-	if (!sw->seen) {
-		kvfree(tasks);
-		return;
-	}
-	count = ksplice_hold_tasks(tasks, count);
+	count = ksplice_hold_tasks(sw->seen, count);
 	for (i = 0; i < count; i++) {
-		unsigned long switches;
+		struct ksplice_seen seen = sw->seen[i];
 
-		if (ksplice_sleeps_elsewhere(sw, tasks[i], &switches)) {
-			u32 place = ksplice_place_of(sw, tasks[i]);
-
-			sw->seen[place].task = tasks[i];
-			sw->seen[place].switches = switches;
-		} else {
-			put_task_struct(tasks[i]);
-		}
+		if (ksplice_sleeps_elsewhere(sw, seen.task, &seen.switches))
+			sw->seen[sw->nr_seen++] = seen;
+		else
+			put_task_struct(seen.task);
 		cond_resched();
 	}
-	kvfree(tasks);
 }
 
 /**
- * ksplice_prechecked() - has the task not run since it was found out of the way?
- * @sw:		with the table, or without
- * @task:	not on a CPU
+ * ksplice_prechecked() - was the next task of the list out of the way, and has not run since?
+ * @sw:		with the table, or without; is kept in step with the list
+ * @task:	called for each of the list, in its order
  *
  * Context: inside the stop.
+ *
+ * Return: true if it has been, unless it is on a CPU now, which the caller sees.
  */
-bool ksplice_prechecked(const struct ksplice_switch *sw, struct task_struct *task)
+bool ksplice_prechecked(struct ksplice_switch *sw, struct task_struct *task)
 {
-	u32 place;
+	while (sw->next_seen < sw->nr_seen) {
+		const struct ksplice_seen *seen = &sw->seen[sw->next_seen];
 
-	if (!sw->seen)
-		return false;
-	place = ksplice_place_of(sw, task);
-	return sw->seen[place].task && sw->seen[place].switches == ksplice_switches(task);
+		if (seen->task == task) {
+			sw->next_seen++;
+			return seen->switches == ksplice_switches(task);
+		}
+		/* It is still to come: @task is not in the table. */
+		if (pid_alive(seen->task))
+			return false;
+		sw->next_seen++;
+	}
+	return false;
 }
 
 /**
@@ -181,12 +171,9 @@ void ksplice_precheck_done(struct ksplice_switch *sw)
 {
 	u32 i;
 
-	if (!sw->seen)
-		return;
-	for (i = 0; i < 1U << sw->seen_bits; i++) {
-		if (sw->seen[i].task)
-			put_task_struct(sw->seen[i].task);
-	}
+	for (i = 0; i < sw->nr_seen; i++)
+		put_task_struct(sw->seen[i].task);
 	kvfree(sw->seen);
 	sw->seen = NULL;
+	sw->nr_seen = 0;
 }

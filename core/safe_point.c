@@ -271,14 +271,21 @@ static void ksplice_check_task(struct ksplice_switch *sw, struct task_struct *ta
 		ksplice_conflict(sw, task, "running", 0);
 		return;
 	}
-	if (ksplice_prechecked(sw, task)) {
-		sw->prechecked++;
-		return;
-	}
 	/* A dead task's stack may be gone, and it never runs again. */
 	if (!READ_ONCE(task->stack) || !refcount_read(&task->stack_refcount))
 		return;
 	ksplice_check_stack(sw, task, READ_ONCE(task->thread.sp));
+}
+
+static void ksplice_check_listed(struct ksplice_switch *sw, struct task_struct *task)
+{
+	/* First, for each of the list: the table is gone through with it. */
+	bool clear = ksplice_prechecked(sw, task);
+
+	if (clear && !READ_ONCE(task->on_cpu))
+		sw->prechecked++;
+	else
+		ksplice_check_task(sw, task);
 }
 
 /* Has a task that still runs left the list? */
@@ -319,7 +326,7 @@ void ksplice_check_tasks(struct ksplice_switch *sw)
 	int cpu;
 
 	for_each_process_thread(process, task)
-		ksplice_check_task(sw, task);
+		ksplice_check_listed(sw, task);
 	for_each_online_cpu(cpu)
 		ksplice_check_task(sw, idle_task(cpu));
 	if (ksplice_exiting_tasks())

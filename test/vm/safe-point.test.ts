@@ -331,6 +331,40 @@ describe('the check before the stop', () => {
     await sleepers.wait();
   });
 
+  it('spares it those, too, that are listed behind threads which have ended since, and before new ones', async () => {
+    const start = async (): Promise<VmBackground> => {
+      const sleepers = await guest.vm.start('exec sleepers 100 >/run/sleepers');
+      await guest.until('grep -qx "ready 100" /run/sleepers');
+      return sleepers;
+    };
+    const [first, middle, last] = [await start(), await start(), await start()];
+    await guest.script(
+      `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1`,
+    );
+    const change = guest.change('applied');
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+    middle.kill('SIGKILL');
+    await middle.wait();
+    const later = await start();
+    await guest.script('echo 1 >/sys/module/divert/parameters/go');
+    await change;
+    const timing = await guest.script(`cat ${HELD}/timing`);
+    const [prechecked, tasks] = ['prechecked', 'tasks'].map((name) =>
+      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(timing)?.[1]),
+    );
+    expect(prechecked).toBeGreaterThan(200);
+    expect(prechecked).toBeLessThan(300);
+    // Those that are new.
+    expect(tasks).toBeGreaterThan(100);
+    expect(tasks).toBeLessThan(200);
+    await guest.change('reversed');
+    await guest.script('rmmod divert');
+    for (const sleepers of [first, last, later]) {
+      sleepers.kill('SIGKILL');
+      await sleepers.wait();
+    }
+  });
+
   it('counts for nothing if the thread has run since, and come to the old code', async () => {
     // Asleep at a pipe when it is looked at; then the core is held up, and the same thread goes into held().
     await guest.script('mkfifo /run/door');
