@@ -338,7 +338,6 @@ int ksplice_stop_all(struct ksplice_switch *sw);
 
 /* precheck.c */
 void ksplice_precheck(struct ksplice_switch *sw);
-bool ksplice_prechecked(struct ksplice_switch *sw, struct task_struct *task);
 void ksplice_precheck_done(struct ksplice_switch *sw);
 
 /* stacks.c */

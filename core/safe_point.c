@@ -32,6 +32,7 @@
 #include <asm/unwind.h>
 
 #include "core.h"
+#include "precheck.h"
 
 static void ksplice_conflict(struct ksplice_switch *sw, struct task_struct *task,
 			     const char *name, unsigned long addr)
