@@ -166,6 +166,7 @@ struct ksplice_switch *ksplice_switch_alloc(const struct ksplice_list *list,
 	if (!sw)
 		return NULL;
 	sw->direction = direction;
+	sw->list = list;
 	sw->nr_updates = list->count;
 	for (i = 0; i < list->count; i++) {
 		sw->updates[i] = list->entries[i]->update;
@@ -254,6 +255,8 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	int ret;
 
 	sw->cause = KSPLICE_OK;
+	sw->stopped_ns = 0;
+	sw->call_ns = 0;
 	sw->failed_hook = NULL;
 	sw->nr_conflicts = 0;
 	sw->conflicts_lost = false;
@@ -266,6 +269,8 @@ enum ksplice_abort ksplice_attempt(struct ksplice_switch *sw)
 	ret = ksplice_map_sites(sw);
 	if (ret) {
 		sw->cause = ret == -ENOMEM ? KSPLICE_OUT_OF_MEMORY : KSPLICE_UNEXPECTED;
+		if (ksplice_any_pin_gone(sw->list))
+			sw->cause = KSPLICE_TARGET_NOT_LOADED;
 		return sw->cause;
 	}
 

@@ -15,12 +15,6 @@
 #include "core.h"
 #include "module_memory.h"
 
-/* What a change of stage still handles in no time: every range is compared with
- * every other.  KSPLICE_FUNCTIONS_MAX and KSPLICE_RANGES_MAX hold for all updates
- * of one change together, too (change.c).
- */
-#define KSPLICE_HOOKS_MAX	10000
-
 /* Is all of it in the part of the module that stays when its init has run? */
 static bool ksplice_within(const struct module *owner, const void *start, u64 size)
 {

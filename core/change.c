@@ -56,17 +56,6 @@ static int ksplice_refuse(const struct ksplice_list *list, enum ksplice_abort ca
 	return ret;
 }
 
-static bool ksplice_any_pin_gone(const struct ksplice_list *list)
-{
-	u32 i;
-
-	for (i = 0; i < list->count; i++) {
-		if (ksplice_pin_gone(list->entries[i]))
-			return true;
-	}
-	return false;
-}
-
 static bool ksplice_any_debug(const struct ksplice_list *list)
 {
 	u32 i;
@@ -200,17 +189,19 @@ static int ksplice_is_change(const struct ksplice_list *list, enum ksplice_direc
 /* Each of them is within these bounds (bounds.c). */
 static bool ksplice_too_many(const struct ksplice_list *list)
 {
-	u64 functions = 0, ranges = 0;
+	u64 functions = 0, ranges = 0, hooks = 0;
 	u32 i, j;
 
 	for (i = 0; i < list->count; i++) {
 		const struct ksplice_update *update = list->entries[i]->update;
 
 		functions += update->nr_functions;
+		hooks += update->nr_hooks;
 		for (j = 0; j < update->nr_functions; j++)
 			ranges += update->functions[j].nr_ranges;
 	}
-	return functions > KSPLICE_FUNCTIONS_MAX || ranges > KSPLICE_RANGES_MAX;
+	return functions > KSPLICE_FUNCTIONS_MAX || ranges > KSPLICE_RANGES_MAX ||
+	       hooks > KSPLICE_HOOKS_MAX;
 }
 
 static int ksplice_may_change(const struct ksplice_list *list, enum ksplice_direction direction)

@@ -129,6 +129,7 @@ struct ksplice_site {
  * @direction:	apply or undo
  * @updates:	whose functions, in the order in which their hooks are called: a lower one
  *		before those on top of it at apply, after them at undo
+ * @list:	their entries, all `switching`
  * @nr_updates:	number of @updates
  * @nr_asked:	of these, whose pre hooks were reached: those that hear of a failure
  * @sites:	one for each function, those of the last update first (attempt.c); none
@@ -165,6 +166,7 @@ struct ksplice_site {
 struct ksplice_switch {
 	enum ksplice_direction		direction;
 	const struct ksplice_update	*updates[KSPLICE_LIST_MAX];
+	const struct ksplice_list	*list;
 	u32				nr_updates;
 	u32				nr_asked;
 	struct ksplice_site		*sites;
@@ -215,6 +217,11 @@ struct ksplice_pin {
 	char			srcversion[KSPLICE_SRCVERSION_MAX + 1];
 	bool			gone;
 };
+
+static inline bool ksplice_is_skipped(const struct ksplice_pin *pin)
+{
+	return pin->srcversion[0];
+}
 
 /**
  * struct ksplice_entry - an update's place under /sys/kernel/ksplice
@@ -295,7 +302,7 @@ int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
 int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_unpin_all(struct ksplice_entry *entry);
 void ksplice_module_gone(struct module *module);
-bool ksplice_pin_gone(struct ksplice_entry *entry);
+bool ksplice_any_pin_gone(const struct ksplice_list *list);
 const struct ksplice_entry *ksplice_out_of_order(const struct ksplice_list *list, u32 index,
 						 enum ksplice_direction direction);
 
@@ -313,8 +320,15 @@ enum ksplice_abort ksplice_check_skipped(struct ksplice_entry *entry,
 int ksplice_module_coming(struct module *module);
 
 /* bounds.c */
+
+/* What a change of stage still handles in no time: every range is compared with
+ * every other, and hooks of the switch run inside the stop.  Of one update, and of
+ * all updates of one change together (change.c).
+ */
 #define KSPLICE_FUNCTIONS_MAX	10000
 #define KSPLICE_RANGES_MAX	20000
+#define KSPLICE_HOOKS_MAX	10000
+
 bool ksplice_within_text(const struct module *owner, unsigned long addr);
 int ksplice_check_bounds(const struct ksplice_update *update);
 

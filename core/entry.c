@@ -19,8 +19,8 @@
  * A stage change that is not allowed fails with EINVAL, as does every other word.
  *
  * Lifetime: the directory holds its entry, and who has a file of it open holds the
- * directory.  A file may be waited for when `forget` has marked the entry: writers then
- * get -ENODEV.
+ * directory.  A file may be waited for when `forget` has marked the entry: who writes to
+ * `stage` then gets -ENODEV.
  */
 #include <linux/slab.h>
 #include <linux/sysfs.h>

@@ -40,46 +40,75 @@ int ksplice_may_pin(const struct ksplice_entry *entry, const char *name)
 	return pins < KSPLICE_PINS_MAX ? 0 : -ENOSPC;
 }
 
+/* With a reference, or NULL. */
+static struct module *ksplice_get_loaded(const char *name)
+{
+	struct module *module;
+
+	mutex_lock(&module_mutex);
+	module = find_module(name);
+	if (module && (module->state != MODULE_STATE_LIVE || !try_module_get(module)))
+		module = NULL;
+	mutex_unlock(&module_mutex);
+	return module;
+}
+
+static struct ksplice_pin *ksplice_find_pin(const struct ksplice_entry *entry, const char *name)
+{
+	struct ksplice_pin *pin;
+
+	list_for_each_entry(pin, &entry->pins, list) {
+		if (!strcmp(pin->name, name))
+			return pin;
+	}
+	return NULL;
+}
+
 /**
  * ksplice_pin() - keep a module from being unloaded until `forget`
  * @entry:	in stage preparing or reversed
- * @name:	as in /proc/modules; pinning twice is no error
+ * @name:	as in /proc/modules; pinning twice is no error, and takes a module that
+ *		was not loaded the first time
  *
  * Context: ksplice_mutex held.
  *
- * Return: 0, -ENOENT (cause target_not_loaded), see ksplice_may_pin(), or -ENOMEM.
+ * Return: 0; -ENOENT (cause target_not_loaded); -EBUSY (cause module_busy) for one
+ * that was skipped, which has to be unloaded before an undo and could not be then;
+ * see ksplice_may_pin(); or -ENOMEM.
  */
 int ksplice_pin(struct ksplice_entry *entry, const char *name)
 {
-	struct ksplice_pin *pin;
+	struct ksplice_pin *pin, *found;
 	struct module *module;
 	int ret;
 
 	ret = ksplice_may_pin(entry, name);
 	if (ret)
 		return ret;
-	list_for_each_entry(pin, &entry->pins, list) {
-		if (!strcmp(pin->name, name))
-			return 0;
+	found = ksplice_find_pin(entry, name);
+	if (found && ksplice_is_skipped(found)) {
+		entry->cause = KSPLICE_MODULE_BUSY;
+		return -EBUSY;
 	}
-	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
+	if (found && found->module)
+		return 0;
+	pin = found ? found : kzalloc(sizeof(*pin), GFP_KERNEL);
 	if (!pin)
 		return -ENOMEM;
-	strscpy(pin->name, name, sizeof(pin->name));
 
-	mutex_lock(&module_mutex);
-	module = find_module(name);
-	if (module && module->state == MODULE_STATE_LIVE && try_module_get(module))
-		pin->module = module;
-	mutex_unlock(&module_mutex);
-
-	if (!pin->module && !entry->partial) {
-		kfree(pin);
+	module = ksplice_get_loaded(name);
+	if (!module && !entry->partial) {
+		if (!found)
+			kfree(pin);
 		entry->cause = KSPLICE_TARGET_NOT_LOADED;
 		return -ENOENT;
 	}
 	spin_lock(&ksplice_lists_lock);
-	list_add_tail(&pin->list, &entry->pins);
+	pin->module = module;
+	if (!found) {
+		strscpy(pin->name, name, sizeof(pin->name));
+		list_add_tail(&pin->list, &entry->pins);
+	}
 	spin_unlock(&ksplice_lists_lock);
 	return 0;
 }
@@ -108,9 +137,9 @@ void ksplice_module_gone(struct module *module)
 	spin_lock(&ksplice_lists_lock);
 	list_for_each_entry(entry, &ksplice_entries, list) {
 		list_for_each_entry(pin, &entry->pins, list) {
-			if (pin->module != module)
+			if (pin->module != module || pin->gone)
 				continue;
-			pin->gone = true;
+			WRITE_ONCE(pin->gone, true);
 			pr_warn("%s: module %s was unloaded by force; the update stays as it is\n",
 				entry->id, pin->name);
 		}
@@ -118,16 +147,25 @@ void ksplice_module_gone(struct module *module)
 	spin_unlock(&ksplice_lists_lock);
 }
 
-bool ksplice_pin_gone(struct ksplice_entry *entry)
+/**
+ * ksplice_any_pin_gone() - has somebody unloaded a pinned module by force?
+ * @list:	its pins do not change: ksplice_mutex is held, or all are `switching`
+ *
+ * Context: any.  Inside the stop, a module that is not gone stays until its end: the
+ * notifier comes before its memory is freed, and can only come afterwards.
+ */
+bool ksplice_any_pin_gone(const struct ksplice_list *list)
 {
 	struct ksplice_pin *pin;
-	bool gone = false;
+	u32 i;
 
-	spin_lock(&ksplice_lists_lock);
-	list_for_each_entry(pin, &entry->pins, list)
-		gone |= pin->gone;
-	spin_unlock(&ksplice_lists_lock);
-	return gone;
+	for (i = 0; i < list->count; i++) {
+		list_for_each_entry(pin, &list->entries[i]->pins, list) {
+			if (READ_ONCE(pin->gone))
+				return true;
+		}
+	}
+	return false;
 }
 
 static bool ksplice_has_pinned(const struct ksplice_entry *entry, const struct module *module)

@@ -17,6 +17,8 @@
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include "core.h"
@@ -100,8 +102,9 @@ static struct page *ksplice_text_page(unsigned long addr)
  */
 int ksplice_map_sites(struct ksplice_switch *sw)
 {
+	u8 found[KSPLICE_SITE_MAX];
 	struct page **pages;
-	u32 i, j, count = 0;
+	u32 i, count = 0;
 	int ret = 0;
 
 	if (!sw->nr_sites)
@@ -134,10 +137,10 @@ int ksplice_map_sites(struct ksplice_switch *sw)
 
 		site->alias = sw->pages + count * PAGE_SIZE + offset_in_page(site->addr);
 		count += (site->addr & PAGE_MASK) == (last & PAGE_MASK) ? 1 : 2;
-		for (j = 0; j < site->size; j++) {
-			if (READ_ONCE(site->alias[j]) != READ_ONCE(((u8 *)site->addr)[j]))
-				goto fault;
-		}
+		/* A module may go by force meanwhile, and its memory. */
+		if (copy_from_kernel_nofault(found, (void *)site->addr, site->size) ||
+		    memcmp(site->alias, found, site->size))
+			goto fault;
 	}
 	goto out;
 

@@ -35,11 +35,6 @@ static bool is_fixed(const struct module *module, const struct ksplice_pin *pin)
 	       !strcmp(module->srcversion, pin->srcversion);
 }
 
-static bool is_skipped(const struct ksplice_pin *pin)
-{
-	return pin->srcversion[0];
-}
-
 /**
  * ksplice_skip() - note that a target is not updated in memory
  * @entry:	in stage preparing or reversed, partial
@@ -114,7 +109,7 @@ enum ksplice_abort ksplice_check_skipped(struct ksplice_entry *entry,
 
 	mutex_lock(&module_mutex);
 	list_for_each_entry(pin, &entry->pins, list) {
-		module = is_skipped(pin) ? find_module(pin->name) : NULL;
+		module = ksplice_is_skipped(pin) ? find_module(pin->name) : NULL;
 		if (!module)
 			continue;
 		if (direction == KSPLICE_UNDO)
@@ -143,7 +138,7 @@ int ksplice_module_coming(struct module *module)
 	spin_lock(&ksplice_lists_lock);
 	list_for_each_entry(entry, &ksplice_entries, list) {
 		list_for_each_entry(pin, &entry->pins, list) {
-			if (!is_skipped(pin) || strcmp(pin->name, module->name))
+			if (!ksplice_is_skipped(pin) || strcmp(pin->name, module->name))
 				continue;
 			if (!entry->switching &&
 			    (entry->stage != KSPLICE_APPLIED || is_fixed(module, pin)))

@@ -228,6 +228,8 @@ static void ksplice_lead(struct ksplice_stop *stop)
 	/* Pairs with ksplice_stop_cpu(): what the others found, before the verdict. */
 	smp_mb();
 	ksplice_check_tasks(sw);
+	if (sw->cause == KSPLICE_OK && ksplice_any_pin_gone(sw->list))
+		sw->cause = KSPLICE_TARGET_NOT_LOADED;
 	if (sw->cause != KSPLICE_OK || !ksplice_ask_hooks(sw, KSPLICE_MOMENT_CHECK) ||
 	    !ksplice_bytes_as_expected(sw)) {
 		/* Pairs with ksplice_follow(). */

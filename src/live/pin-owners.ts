@@ -100,6 +100,7 @@ export function pinOwners(
   for (const name of names) {
     const errno = control(`pin ${id} ${name}`);
     if (errno === 'ENOENT') throw unloaded(id, name);
+    if (errno === 'EBUSY') throw isSkipped(id, name);
     if (errno !== undefined) throw abortError([id], 'apply', errno);
   }
   // They stay from here on.
@@ -112,6 +113,18 @@ export function pinOwners(
       details: { id, module: name },
     });
   }
+}
+
+/** It could not be unloaded as long as it is referred to, and has to be before an undo (core/skipped.c). */
+function isSkipped(id: string, module: string): BusyError {
+  return new BusyError(
+    'module_busy',
+    `${id}: its new code refers to module ${module}, which is the fixed one and is not updated in memory; the kernel is as it was`,
+    {
+      hint: `unload ${module} (modprobe -r) and what uses it, and apply the update before it is loaded again; or restart`,
+      details: { id, module },
+    },
+  );
 }
 
 function unloaded(id: string, module: string): MissingError {

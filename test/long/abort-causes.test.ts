@@ -266,6 +266,18 @@ describe('apply', () => {
 
 /** Last: afterwards held.ko is gone, and the kernel tainted by that. */
 describe('a module that was unloaded by force under an update', () => {
+  /** With the module back, everything can begin anew: an entry that has never been applied. */
+  async function startOver(): Promise<void> {
+    const anew = 'rmmod held_update && echo forget held >/sys/kernel/ksplice/control';
+    await guest.script(anew);
+    await guest.load();
+    await guest.change('applied');
+    expect(await guest.versions()).toBe('new new');
+    await guest.change('reversed');
+    await guest.script(`${anew} && rmmod held`);
+    await guest.load();
+  }
+
   it('while a hook sleeps that is called before the switch: nothing is written, and the hooks are told', async () => {
     await guest.reload('hooks=1');
     const before = await guest.script(`cat ${HELD}/stage`);
@@ -277,12 +289,21 @@ describe('a module that was unloaded by force under an update', () => {
     expect(await guest.script(`cat ${HELD}/stage /sys/module/held_update/parameters/calls`)).toBe(
       `${before}\n1,0,1`,
     );
-    // With the module back, everything can begin anew.
-    await guest.script(`rmmod held_update && echo forget held >/sys/kernel/ksplice/control`);
-    await guest.load();
-    await guest.change('applied');
-    expect(await guest.versions()).toBe('new new');
-    await guest.change('reversed');
+    await startOver();
+  });
+
+  it.each([
+    ['while its code is mapped', 'vmalloc_to_page'],
+    ['between that and the stop', 'kvfree'],
+  ])('%s: nothing of it is read any more', async (_, held) => {
+    await divert(`function=${held} caller=ksplice hold=1`);
+    await guest.script(`(echo applied >${HELD}/stage) 2>/run/said & true`);
+    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" = 1 ]');
+    await guest.script('rmmod -f held && echo 1 >/sys/module/divert/parameters/go');
+    await guest.until(`grep -qx target_not_loaded ${HELD}/abort_cause`);
+    expect(await guest.script(`cat ${HELD}/stage`)).toBe('preparing');
+    await guest.script('rmmod divert');
+    await startOver();
   });
 
   it('is target_not_loaded, and is never written to again', async () => {

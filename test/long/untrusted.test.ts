@@ -14,6 +14,7 @@ import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '.
 import { FIXED_FUNCTION, UPDATE_ID, updateFile } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
 import { runScript } from '../support/vm/run-script.ts';
+import { testModule } from '../support/vm/test-kernel.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
 import type { Vm } from '../support/vm/vm.ts';
 
@@ -55,6 +56,7 @@ beforeAll(async () => {
     files.push({ path: `/root/${name}.ksplice`, contents });
   }
   for (const name of ['bad_tables', 'held', 'held_update', 'listed']) files.push(await testModuleFile(name));
+  files.push({ path: LLC, from: await testModule('llc') });
   vm = await bootLiveGuest(files, { programs: ['core_garbage', 'core_lists'] });
 });
 
@@ -180,6 +182,8 @@ async function script(text: string, timeoutMs?: number): Promise<string> {
   return await runScript(vm, text, timeoutMs);
 }
 
+/** A module of Debian's that needs no other, and that the kernel does not load by itself. */
+const LLC = '/root/llc.ko';
 const CONTROL = '/sys/kernel/ksplice/control';
 /** Updates that replace nothing (test/guest/modules/listed.c): more than fit in a list. */
 const LISTED = Array.from({ length: 70 }, (_, number) => `listed_${number}`);
@@ -243,6 +247,39 @@ describe('the core', () => {
       /^lists 600 accepted [1-9]\d+ ENOENT [1-9]\d* E2BIG [1-9]\d* EINVAL [1-9]\d+$/,
     );
     await expectNoTrouble();
+  });
+
+  it('counts the hooks of a list', async () => {
+    await reverseAll();
+    const [first, second] = LISTED;
+    const load = async (hooks: number): Promise<string> =>
+      await script(`rmmod listed; insmod ${testModulePath('listed')} count=2 hooks=${hooks}`);
+    await load(5002);
+    const refused = await vm.run(`echo apply ${first} ${second} >${CONTROL}`);
+    expect(refused.stderr).toContain('Argument list too long');
+    expect(await script('cat /sys/module/listed/parameters/applied')).toBe('0');
+    await load(5000);
+    await script(`echo apply ${first} ${second} >${CONTROL}`);
+    expect(await script('cat /sys/module/listed/parameters/applied')).toBe('5000');
+    await script(`echo reverse ${second} ${first} >${CONTROL}`);
+    expect(await script('cat /sys/module/listed/parameters/applied')).toBe('0');
+    await script(`rmmod listed && insmod ${testModulePath('listed')} count=${LISTED.length}`);
+    await expectNoTrouble();
+  });
+
+  it('takes a module that was noted when it was not loaded, and none that an update is applied without', async () => {
+    const srcversion = 'cat /sys/module/llc/srcversion';
+    await script(`for id in later without; do
+      echo create $id >${CONTROL} && echo 1 >/sys/kernel/ksplice/$id/partial || exit; done
+      echo pin later llc >${CONTROL} && insmod ${LLC} && echo pin later llc >${CONTROL}`);
+    expect(await script('cut -d" " -f1,3 /proc/modules | grep llc')).toBe('llc 1');
+    expect((await vm.run('rmmod llc')).exitCode).not.toBe(0);
+    await script(`echo forget later >${CONTROL}; echo skip without llc $(${srcversion}) >${CONTROL}`);
+    const refused = await vm.run(`echo pin without llc >${CONTROL}`);
+    expect(refused.stderr).toContain('busy');
+    expect(await script('cat /sys/kernel/ksplice/without/abort_cause')).toBe('module_busy');
+    await script(`rmmod llc && echo forget without >${CONTROL}`);
+    await expectTrueStages();
   });
 
   it.each([

@@ -333,6 +333,7 @@ describe('the check before the stop', () => {
 
   it('spares it those, too, that are listed behind threads which have ended since, and before new ones', async () => {
     const start = async (): Promise<VmBackground> => {
+      await guest.script('rm -f /run/sleepers');
       const sleepers = await guest.vm.start('exec sleepers 100 >/run/sleepers');
       await guest.until('grep -qx "ready 100" /run/sleepers');
       return sleepers;

@@ -10,6 +10,7 @@
  *
  * With functions=N each also replaces N functions of the kernel, of ranges=M pieces
  * each, with bytes that no kernel has there: it can be counted, and never be applied.
+ * With hooks=N it has N hooks, the half of them for each direction.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -20,6 +21,7 @@
 /* As many as the core takes from one update. */
 #define MOST_FUNCTIONS 10000
 #define MOST_RANGES 20000
+#define MOST_HOOKS 10000
 
 static unsigned int count = MOST;
 module_param(count, uint, 0400);
@@ -27,6 +29,8 @@ static int applied;
 module_param(applied, int, 0400);
 static unsigned int functions;
 module_param(functions, uint, 0400);
+static unsigned int hooks = 2;
+module_param(hooks, uint, 0400);
 static unsigned int ranges = 1;
 module_param(ranges, uint, 0400);
 
@@ -51,10 +55,17 @@ static void reverse(void)
 	applied--;
 }
 
-static const struct ksplice_hook hooks[] = {
-	{ KSPLICE_HOOK_APPLY, 0, "apply", (unsigned long)apply },
-	{ KSPLICE_HOOK_REVERSE, 0, "reverse", (unsigned long)reverse },
-};
+static struct ksplice_hook hook_table[MOST_HOOKS];
+
+static void fill_hooks(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < hooks; i++)
+		hook_table[i] = i % 2 ?
+			(struct ksplice_hook){ KSPLICE_HOOK_REVERSE, 0, "reverse", (unsigned long)reverse } :
+			(struct ksplice_hook){ KSPLICE_HOOK_APPLY, 0, "apply", (unsigned long)apply };
+}
 
 static int (*register_update)(const struct ksplice_update *update);
 static void (*unregister_update)(const struct ksplice_update *update);
@@ -123,17 +134,18 @@ static int __init listed_init(void)
 	register_update = address_of("ksplice:ksplice_register");
 	unregister_update = address_of("ksplice:ksplice_unregister");
 	if (!register_update || !unregister_update || count > MOST ||
-	    functions > MOST_FUNCTIONS || ranges > MOST_RANGES / max(functions, 1U))
+	    functions > MOST_FUNCTIONS || hooks > MOST_HOOKS || ranges > MOST_RANGES / max(functions, 1U))
 		return -EINVAL;
 	if (functions && fill_tables())
 		return -EINVAL;
+	fill_hooks();
 	while (registered < count) {
 		struct ksplice_update *update = &updates[registered];
 
 		snprintf(ids[registered], sizeof(ids[registered]), "listed_%u", registered);
 		*update = (struct ksplice_update){
-			.owner = THIS_MODULE, .id = ids[registered], .hooks = hooks,
-			.nr_hooks = ARRAY_SIZE(hooks), .interface = KSPLICE_INTERFACE,
+			.owner = THIS_MODULE, .id = ids[registered], .hooks = hook_table,
+			.nr_hooks = hooks, .interface = KSPLICE_INTERFACE,
 			.functions = function_table, .nr_functions = functions,
 		};
 		ret = register_update(update);
