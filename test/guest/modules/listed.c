@@ -160,5 +160,7 @@ static int __init listed_init(void)
 
 module_init(listed_init);
 module_exit(listed_exit);
+/* For a srcversion. */
+MODULE_VERSION("1");
 MODULE_DESCRIPTION("many updates that replace nothing");
 MODULE_LICENSE("GPL");
