@@ -299,6 +299,7 @@ void ksplice_unlink(struct ksplice_entry *entry);
 
 /* pins.c */
 int ksplice_may_pin(const struct ksplice_entry *entry, const char *name);
+struct ksplice_pin *ksplice_find_pin(const struct ksplice_entry *entry, const char *name);
 int ksplice_pin(struct ksplice_entry *entry, const char *name);
 void ksplice_unpin_all(struct ksplice_entry *entry);
 void ksplice_module_gone(struct module *module);

@@ -53,7 +53,16 @@ static struct module *ksplice_get_loaded(const char *name)
 	return module;
 }
 
-static struct ksplice_pin *ksplice_find_pin(const struct ksplice_entry *entry, const char *name)
+/**
+ * ksplice_find_pin() - what an entry has noted under a name
+ * @entry:	with its pins
+ * @name:	as in /proc/modules
+ *
+ * Context: ksplice_mutex held.
+ *
+ * Return: NULL if nothing.
+ */
+struct ksplice_pin *ksplice_find_pin(const struct ksplice_entry *entry, const char *name)
 {
 	struct ksplice_pin *pin;
 

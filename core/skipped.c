@@ -63,10 +63,9 @@ int ksplice_skip(struct ksplice_entry *entry, const char *name, const char *srcv
 		entry->cause = KSPLICE_TARGET_NOT_LOADED;
 		return -ENOENT;
 	}
-	list_for_each_entry(pin, &entry->pins, list) {
-		if (!strcmp(pin->name, name))
-			return strcmp(pin->srcversion, srcversion) ? -EINVAL : 0;
-	}
+	pin = ksplice_find_pin(entry, name);
+	if (pin)
+		return strcmp(pin->srcversion, srcversion) ? -EINVAL : 0;
 	pin = kzalloc(sizeof(*pin), GFP_KERNEL);
 	if (!pin)
 		return -ENOMEM;
