@@ -7,6 +7,7 @@ import type { ObjectFile, Relocation, Section } from '../../src/elf/model.ts';
 import { readObject } from '../../src/elf/read-object.ts';
 import { writeObject } from '../../src/elf/write-object.ts';
 import { openWorkshop } from '../support/compile.ts';
+import { staticBranch } from '../support/static-branch.ts';
 
 /** As a kernel is compiled, as far as it shapes objects. */
 const flags = [
@@ -39,14 +40,7 @@ const prelude = `
 #define WARN_ONCE() ({ static _Bool __section(".data.once") __already_done; \\
   if (!__already_done) { __already_done = 1; WARN(); } })
 struct static_key { int enabled; void *entries; };
-static inline __attribute__((always_inline)) _Bool static_branch(struct static_key *key)
-{
-  asm goto("1: .byte 0x0f,0x1f,0x44,0x00,0x00\\n .pushsection __jump_table,\\"aw\\"\\n .balign 8\\n"
-    " .long 1b - .\\n .long %l[yes] - .\\n .quad %c0 - .\\n .popsection" : : "i" (key) : : yes);
-  return 0;
-yes:
-  return 1;
-}
+${staticBranch()}
 #define ALTERNATIVE(old, new, feature) "661: " old "\\n662:\\n .skip -(((665f-664f)-(662b-661b)) > 0) * ((665f-664f)-(662b-661b)),0x90\\n663:\\n" \\
   ".pushsection .altinstructions,\\"a\\"\\n .long 661b - .\\n .long 664f - .\\n .word " #feature "\\n .byte 663b-661b\\n .byte 665f-664f\\n .popsection\\n" \\
   ".pushsection .altinstr_replacement,\\"ax\\"\\n 664: " new "\\n665:\\n .popsection\\n"

@@ -14,10 +14,10 @@ import {
   named,
   preObject,
   replaced,
-  replacementObject,
   sectioned,
   stubObject,
   unit,
+  unitToLink,
 } from '../support/linked-update.ts';
 import { smallKernel } from '../support/small-kernel.ts';
 
@@ -47,22 +47,14 @@ describe('a unit that refers to what another unit brings', () => {
         id: 'fix_1',
         on: [],
         units: [
-          {
-            match: uses,
-            below: new Map(),
-            replacement: userReplacement,
-            functions: replaced('other'),
-            hooks: [],
-            references: [],
-          },
-          {
-            match: { ...brings, target, scope: scopeOf(kernel, target) },
-            below: new Map(),
-            replacement: replacementObject,
-            functions: target === 'vmlinux' ? replaced('handle') : [],
-            hooks: [],
-            references: [unit('counter'), unit('helper')],
-          },
+          unitToLink(uses, { replacement: userReplacement, functions: replaced('other') }),
+          unitToLink(
+            { ...brings, target, scope: scopeOf(kernel, target) },
+            {
+              functions: target === 'vmlinux' ? replaced('handle') : [],
+              references: [unit('counter'), unit('helper')],
+            },
+          ),
         ],
         stub: stubObject,
         moduleLayoutCrc: 1,
@@ -103,16 +95,7 @@ describe('what linking refuses', () => {
         {
           id: 'x',
           on: [],
-          units: [
-            {
-              match,
-              below: new Map(),
-              replacement: replacementObject,
-              functions: replaced('handle'),
-              hooks: [],
-              references: [],
-            },
-          ],
+          units: [unitToLink(match)],
           stub: stubObject,
           moduleLayoutCrc: 1,
           resident: false,

@@ -13,6 +13,7 @@ import { openWorkshop } from '../support/compile.ts';
 import type { FakeKernel } from '../support/fake-kernel.ts';
 import type { Boot } from '../support/kernel-boot.ts';
 import { addresses, smallKernel } from '../support/small-kernel.ts';
+import { staticBranch } from '../support/static-branch.ts';
 
 const flags =
   '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -pg -mfentry -mrecord-mcount -mno-sse -fno-strict-aliasing -fno-inline'.split(
@@ -25,14 +26,7 @@ const source = `
 #define TABLE(name, size, entries) ".pushsection " name ",\\"a\\"\\n .balign " #size "\\n" entries " .popsection\\n"
 struct static_key { int enabled; };
 extern struct static_key key;
-static inline __attribute__((always_inline)) _Bool static_branch(struct static_key *k)
-{
-  asm goto("1: jmp %l[yes]\\n"
-    TABLE("__jump_table", 8, " .long 1b - .\\n .long %l[yes] - .\\n .quad %c0 - .\\n") : : "i" (k) : : yes);
-  return 0;
-yes:
-  return 1;
-}
+${staticBranch('jmp %l[yes]')}
 int printk(const char *format, ...);
 __attribute__((cold, noreturn)) void panic(const char *format, ...);
 static int counter, limit = 7;

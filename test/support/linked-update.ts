@@ -14,6 +14,7 @@ import { matchUnit } from '../../src/match/match-unit.ts';
 import { openWorkshop } from './compile.ts';
 import type { FakeKernel } from './fake-kernel.ts';
 import { smallKernel } from './small-kernel.ts';
+import { staticBranch } from './static-branch.ts';
 
 const flags =
   '-O2 -std=gnu11 -mcmodel=kernel -mno-red-zone -fno-PIE -fno-common -fcf-protection=none -fno-asynchronous-unwind-tables -mno-sse -I.'.split(
@@ -35,14 +36,7 @@ int handle(int x) { return helper(x) + helper(x + 1) + *(int *)&state; }
 const replacement = `
 struct static_key { int enabled; };
 extern struct static_key locked_key, key;
-static inline __attribute__((always_inline)) _Bool static_branch(struct static_key *k)
-{
-  asm goto("1: .byte 0x0f,0x1f,0x44,0x00,0x00\\n .pushsection __jump_table,\\"aw\\"\\n .balign 8\\n"
-    " .long 1b - .\\n .long %l[yes] - .\\n .quad %c0 - .\\n .popsection" : : "i" (k) : : yes);
-  return 0;
-yes:
-  return 1;
-}
+${staticBranch()}
 int printk(const char *format, ...);
 extern int counter, state;
 int helper(int x);
@@ -127,6 +121,21 @@ export function coreAddress(name: string): Address | undefined {
   return /^ksplice_(un)?register$/.test(name) ? toAddress(REGISTER) : undefined;
 }
 
+type UnitToLink = UpdateToLink['units'][number];
+
+/** A unit of an update, fs/a.o unless told, with nothing in it that has to be told. */
+export function unitToLink(match: UnitToLink['match'], more: Partial<UnitToLink> = {}): UnitToLink {
+  return {
+    match,
+    below: new Map(),
+    replacement: replacementObject,
+    functions: replaced('handle'),
+    hooks: [],
+    references: [],
+    ...more,
+  };
+}
+
 export interface Linked {
   readonly kernel: FakeKernel;
   readonly module: LinkedModule;
@@ -147,16 +156,7 @@ export function link(options: { locked?: number; changes?: Partial<UpdateToLink>
     {
       id: 'fix_1',
       on: [],
-      units: [
-        {
-          match,
-          below: new Map(),
-          replacement: replacementObject,
-          functions: replaced('handle'),
-          hooks: [],
-          references: [unit('counter'), unit('helper')],
-        },
-      ],
+      units: [unitToLink(match, { references: [unit('counter'), unit('helper')] })],
       stub: stubObject,
       moduleLayoutCrc: 0x12345678,
       resident: true,

@@ -134,16 +134,31 @@ describe('not in the way is a thread', () => {
   });
 });
 
+/** Whoever changes a stage will be held between the core's check before the stop and the stop, until `go` of divert.ko is 1. */
+async function holdBeforeStop(): Promise<void> {
+  await guest.script(
+    `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1`,
+  );
+}
+
+async function untilHeld(): Promise<void> {
+  await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+}
+
+/** A figure of the last change of stage. */
+async function timing(name: 'prechecked' | 'tasks'): Promise<number> {
+  return Number.parseInt(await guest.script(`sed -n 's/^${name} //p' ${HELD}/timing`), 10);
+}
+
 /**
  * Applies the update, which has to succeed, and does something between the core's check before the stop and the stop. Programs
  * that end just then may take an attempt; a thread that was called busy would have its stack in the log.
  */
 async function applyAround(action: () => Promise<void>): Promise<void> {
-  await guest.script(
-    `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1; dmesg >/run/before`,
-  );
+  await holdBeforeStop();
+  await guest.script('dmesg >/run/before');
   const writer = await guest.vm.start(`echo applied >${HELD}/stage`);
-  await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+  await untilHeld();
   await action();
   await guest.script('usleep 300000; echo 1 >/sys/module/divert/parameters/go; sleep 1');
   expect(await writer.wait()).toMatchObject({ exitCode: 0 });
@@ -323,9 +338,8 @@ describe('the check before the stop', () => {
     const sleepers = await guest.vm.start('exec sleepers 200');
     await guest.until("grep -q 'ready 200' /run/vm/background-*.out");
     await guest.change('applied');
-    const timing = await guest.script(`cat ${HELD}/timing`);
-    expect(Number(/^prechecked (\d+)$/m.exec(timing)?.[1])).toBeGreaterThan(200);
-    expect(Number(/^tasks (\d+)$/m.exec(timing)?.[1])).toBeLessThan(100);
+    expect(await timing('prechecked')).toBeGreaterThan(200);
+    expect(await timing('tasks')).toBeLessThan(100);
     await guest.change('reversed');
     sleepers.kill('SIGKILL');
     await sleepers.wait();
@@ -339,23 +353,19 @@ describe('the check before the stop', () => {
       return sleepers;
     };
     const [first, middle, last] = [await start(), await start(), await start()];
-    await guest.script(
-      `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1`,
-    );
+    await holdBeforeStop();
     const change = guest.change('applied');
-    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+    await untilHeld();
     middle.kill('SIGKILL');
     await middle.wait();
     const later = await start();
     await guest.script('echo 1 >/sys/module/divert/parameters/go');
     await change;
-    const timing = await guest.script(`cat ${HELD}/timing`);
-    const [prechecked, tasks] = ['prechecked', 'tasks'].map((name) =>
-      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(timing)?.[1]),
-    );
+    const prechecked = await timing('prechecked');
     expect(prechecked).toBeGreaterThan(200);
     expect(prechecked).toBeLessThan(300);
     // Those that are new.
+    const tasks = await timing('tasks');
     expect(tasks).toBeGreaterThan(100);
     expect(tasks).toBeLessThan(200);
     await guest.change('reversed');
@@ -370,11 +380,9 @@ describe('the check before the stop', () => {
     // Asleep at a pipe when it is looked at; then the core is held up, and the same thread goes into held().
     await guest.script('mkfifo /run/door');
     const held = await guest.vm.start('read word </run/door; exec thread_kinds plain asleep');
-    await guest.script(
-      `insmod ${testModulePath('divert')} function=ftrace_text_reserved caller=ksplice hold=1`,
-    );
+    await holdBeforeStop();
     const attempt = guest.tryOnce('applied');
-    await guest.until('[ "$(cat /sys/module/divert/parameters/count)" != 0 ]');
+    await untilHeld();
     await guest.script('echo in >/run/door');
     await guest.until('[ "$(cat /sys/module/held/parameters/inside)" = 1 ]');
     await guest.script('usleep 300000; echo 1 >/sys/module/divert/parameters/go');
