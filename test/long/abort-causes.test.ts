@@ -20,7 +20,7 @@ let guest: HeldGuest;
 
 beforeAll(async () => {
   const from = new URL('../support/live/do-at.cjs', import.meta.url).pathname;
-  guest = await HeldGuest.boot({ files: [{ path: DO_AT, from }] });
+  guest = await HeldGuest.boot({ cpusInTurn: true, files: [{ path: DO_AT, from }] });
 });
 
 afterAll(async () => {

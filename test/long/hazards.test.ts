@@ -90,7 +90,7 @@ describe('a kernel that has two CPUs', () => {
   let guest: HeldGuest;
 
   beforeAll(async () => {
-    guest = await HeldGuest.boot({ append: 'preempt=full', modules: ['hazard'] });
+    guest = await HeldGuest.boot({ append: 'preempt=full', cpusInTurn: true, modules: ['hazard'] });
   });
 
   afterAll(async () => {

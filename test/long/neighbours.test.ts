@@ -27,6 +27,7 @@ let guest: HeldGuest;
 
 beforeAll(async () => {
   guest = await HeldGuest.boot({
+    cpusInTurn: true,
     monitor: true,
     programs: ['watch_function', 'stuck_in_prctl', 'text_pokes'],
   });

@@ -34,7 +34,7 @@ describe('the static call of cond_resched()', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-call-'));
     const update = await madeUpdate(folder, ID, patchFile('static-call', 'fix.patch'));
-    vm = await bootLiveGuest([update], { programs: ['probe'] });
+    vm = await bootLiveGuest([update], { cpusInTurn: true, programs: ['probe'] });
   });
 
   afterAll(async () => {

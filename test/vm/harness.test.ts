@@ -10,6 +10,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileGuest, guestSource } from '../support/vm/guest-program.ts';
 import { LostVmError, VmTimeoutError } from '../support/vm/lost-vm-error.ts';
@@ -192,6 +193,29 @@ describe('the console', () => {
 
   it('that says nothing is an error with its last lines', async () => {
     expect(String(await caught(vm.console.expect(/never said/, 100)))).toContain('got typed');
+  });
+});
+
+/** The threads of QEMU that run the CPUs of a guest, by CPU. */
+async function threads(guest: Vm): Promise<readonly number[]> {
+  const cpus = v.parse(
+    v.array(v.object({ 'thread-id': v.number() })),
+    await guest.monitor('query-cpus-fast'),
+  );
+  return cpus.map((cpu) => cpu['thread-id']);
+}
+
+describe('two CPUs of a guest', () => {
+  it('run beside each other', async () => {
+    const [first, second] = await threads(vm);
+    expect(first).not.toBe(second);
+  });
+
+  it('take turns if they are told to', async () => {
+    await using inTurn = await Vm.boot({ image, cacheDir, monitor: true, cpusInTurn: true });
+    expect((await inTurn.run('nproc')).stdout).toBe('2\n');
+    const [first, second] = await threads(inTurn);
+    expect(first).toBe(second);
   });
 });
 

@@ -52,7 +52,7 @@ true`;
 let vm: Vm;
 
 beforeAll(async () => {
-  vm = await bootLiveGuest([await testModuleFile(LIVEPATCH)]);
+  vm = await bootLiveGuest([await testModuleFile(LIVEPATCH)], { cpusInTurn: true });
 });
 
 afterEach(async () => {

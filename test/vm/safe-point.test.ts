@@ -15,7 +15,12 @@ const TRACING = '/sys/kernel/tracing';
 let guest: HeldGuest;
 
 beforeAll(async () => {
-  guest = await HeldGuest.boot({ append: 'preempt=full', monitor: true, programs: ['sleepers'] });
+  guest = await HeldGuest.boot({
+    append: 'preempt=full',
+    cpusInTurn: true,
+    monitor: true,
+    programs: ['sleepers'],
+  });
 });
 
 afterEach(async ({ task }) => {

@@ -14,7 +14,8 @@ export const UPDATE = `/root/${UPDATE_ID}.ksplice`;
 const PROGRAMS = ['source_route', 'stuck_in_options'];
 const APPLY_TIMEOUT_MS = 180_000;
 
-export interface LiveGuestOptions extends Pick<VmOptions, 'append' | 'cpus' | 'disk' | 'monitor'> {
+export interface LiveGuestOptions
+  extends Pick<VmOptions, 'append' | 'cpus' | 'cpusInTurn' | 'disk' | 'monitor'> {
   /** The test kernel unless told. */
   readonly release?: string;
   /** More programs of `test/guest/`. */

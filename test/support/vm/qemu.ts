@@ -33,6 +33,8 @@ export interface QemuOptions {
   readonly disk: string | undefined;
   /** One nanosecond of the guest's clock for each instruction that it executes: then times are counts of instructions. */
   readonly countInstructions: boolean;
+  /** The guest's CPUs run one at a time, in one thread. */
+  readonly cpusInTurn: boolean;
   /** Removed by the watchdog when this process ends without closing. */
   readonly temporaryFolder: string;
 }
@@ -64,9 +66,8 @@ function qemuArguments(options: QemuOptions): string[] {
   return [
     ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ['-machine', 'pc', '-cpu', 'max'],
-    options.countInstructions
-      ? ['-accel', 'tcg,thread=single', '-icount', 'shift=0']
-      : ['-accel', 'tcg,thread=multi'],
+    ['-accel', `tcg,thread=${options.countInstructions || options.cpusInTurn ? 'single' : 'multi'}`],
+    options.countInstructions ? ['-icount', 'shift=0'] : [],
     ['-smp', String(options.cpus), '-m', String(options.memoryMb)],
     ['-kernel', options.image, '-initrd', options.initramfs, '-append', options.commandLine],
     ['-chardev', 'socket,id=console,fd=3', '-serial', 'chardev:console'],

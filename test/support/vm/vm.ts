@@ -45,6 +45,12 @@ export interface VmOptions {
   readonly disk?: string;
   /** One nanosecond of the guest's clock for each instruction; slower, and of one CPU at a time. */
   readonly countInstructions?: boolean;
+  /**
+   * The guest's CPUs run one at a time. For guests whose kernel rewrites code that other CPUs are running, as it does when
+   * a tracer or an event is switched on (they toggle the tracepoints of the scheduler): QEMU before 8.1 (its commit
+   * deba78709ae8) may translate a breakpoint that is being taken away, and keep it; then that CPU meets it for ever.
+   */
+  readonly cpusInTurn?: boolean;
 }
 
 export interface VmRunOptions {
@@ -164,6 +170,7 @@ export class Vm {
         monitor: options.monitor ?? false,
         disk: options.disk,
         countInstructions: options.countInstructions ?? false,
+        cpusInTurn: options.cpusInTurn ?? false,
         shared: shared.path,
         sharedSize: shared.size,
         temporaryFolder: folder,
