@@ -154,8 +154,10 @@ async function removeOld(directory: string, current: string): Promise<void> {
   for (const name of await readdir(directory)) {
     if (!PARTS.test(name) || name === current) continue;
     const path = join(directory, name);
-    const { ctimeMs } = await stat(path);
-    if (Date.now() - ctimeMs > MILLISECONDS_KEPT) await rm(path, { recursive: true, force: true });
+    // Another build may be removing them, too.
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.ctimeMs > MILLISECONDS_KEPT)
+      await rm(path, { recursive: true, force: true });
   }
 }
 

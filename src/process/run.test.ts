@@ -86,20 +86,20 @@ describe('run', () => {
     const started = Date.now();
     let grandchild = 0;
     const error = await failureOf(['sh', '-c', 'sleep 30 & echo $!; sleep 30'], {
-      timeoutMs: 300,
+      timeoutMs: 1500,
       onLine: (line) => {
         grandchild = Number(line);
       },
     });
-    expect(error.message).toBe('sh: timed out after 0.3 s');
-    expect(Date.now() - started).toBeLessThan(5000);
+    expect(error.message).toBe('sh: timed out after 1.5 s');
+    expect(Date.now() - started).toBeLessThan(20_000);
     expect(grandchild).toBeGreaterThan(0);
     expect(isAlive(grandchild)).toBe(false);
   });
 
   it('kills what ignores SIGTERM', async () => {
     const error = await failureOf(['sh', '-c', "trap '' TERM; while :; do sleep 1; done"], {
-      timeoutMs: 100,
+      timeoutMs: 1000,
     });
     expect(error.code).toBe('command_failed');
     expect(error.signal).toBe('SIGKILL');

@@ -43,14 +43,24 @@ async function undone(): Promise<void> {
 
 describe('an unprivileged user', () => {
   it('reads and writes nothing but the number of the interface', async () => {
-    expect(await guestKsplice(vm, `apply ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    for (const command of ['apply', 'install']) {
+      expect(await guestKsplice(vm, `${command} ${UPDATE}`)).toMatchObject({ exitCode: 0 });
+    }
     const places = '/sys/kernel/ksplice /run/ksplice /var/lib/ksplice';
     // By trying, since modes are not all there is.
     const each = `for f in $(cat /tmp/files); do
       (exec <"$f") 2>/dev/null && echo "reads $f"; (exec >>"$f") 2>/dev/null && echo "writes $f"; done; true`;
     await vm.run(`find ${places} -type f >/tmp/files; chmod 644 /tmp/files`);
     const files = (await vm.run('cat /tmp/files')).stdout;
-    for (const name of ['control', 'interface', 'stage', 'journal', 'manifest.json', 'lock']) {
+    for (const name of [
+      'control',
+      'interface',
+      'stage',
+      'journal',
+      'manifest.json',
+      'lock',
+      `${UPDATE_ID}.ksplice`,
+    ]) {
       expect(files).toContain(`/${name}\n`);
     }
     const { stdout } = await vm.run(each, { uid: USER });

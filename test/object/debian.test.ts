@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { cacheDir } from '../../src/debian/cache-dir.ts';
 import { debianDiff } from '../../src/debian/debian-diff.ts';
 import { debianSources } from '../../src/debian/debian-sources.ts';
@@ -101,11 +101,11 @@ describe('debianSources', () => {
     async () => {
       await debianSources(RELEASE, { cacheDir: CACHE, parts: ['image'] });
       const progress: string[] = [];
-      const started = performance.now();
       const options = { cacheDir: CACHE, onProgress: (line: string) => progress.push(line) };
-      await debianSources(RELEASE, { ...options, parts: ['image'] });
+      // It could not be asked.
+      vi.stubEnv('PATH', '/nonexistent');
+      await debianSources(RELEASE, { ...options, parts: ['image'] }).finally(() => vi.unstubAllEnvs());
       expect(progress).toEqual([]);
-      expect(performance.now() - started).toBeLessThan(200);
     },
     MINUTES,
   );

@@ -172,7 +172,7 @@ describe('the page in Chromium', () => {
     await tab.keyboard.press('/');
     // At once: the page looks for what stands there when nobody has typed for a moment.
     await tab.keyboard.insertText('TWO_open');
-    await expect.poll(async () => await tab.textContent('#count')).toMatch(/^1 of \d+$/);
+    await expect.poll(async () => await tab.textContent('#count'), { timeout: 20_000 }).toMatch(/^1 of \d+$/);
     expect(await isOpen('two_open')).toBe(true);
     await tab.keyboard.press('Enter');
     expect(await tab.textContent('#count')).toMatch(/^2 of \d+$/);

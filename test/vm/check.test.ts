@@ -73,10 +73,13 @@ describe('a kernel at rest', () => {
   });
 });
 
+/** Modules, our files, lines of the kernel log: all but the one that says, once, that this machine was too busy to emulate. */
+const LOOK_AROUND = `cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | grep -vc 'hrtimer: interrupt took'`;
+
 describe('the running kernel', () => {
   it('fits, is shown as it runs, and is left as it was', async () => {
     await using vm = await bootLiveGuest();
-    const before = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
+    const before = await vm.run(LOOK_AROUND);
     const { exitCode, json } = await guestKsplice(vm, `check ${UPDATE}`);
     expect(exitCode).toBe(0);
     expect(json).toMatchObject({
@@ -94,7 +97,7 @@ describe('the running kernel', () => {
     expect(shown?.run.instructions).toContainEqual(
       expect.objectContaining({ kind: 'fentry', offset: 0, bytes: '0f 1f 44 00 00' }),
     );
-    const after = await vm.run('cat /proc/modules; ls /run/ksplice 2>/dev/null; dmesg | wc -l');
+    const after = await vm.run(LOOK_AROUND);
     expect(after.stdout).toBe(before.stdout);
     const { exitCode: asUser } = await guestKsplice(vm, `check ${UPDATE}`, { uid: 1000 });
     expect(asUser).toBe(69);

@@ -104,7 +104,7 @@ describe('the livepatch engine', () => {
     folder = await mkdtemp(join(tmpdir(), 'ksplice-engine-'));
     const files = [await create('second'), await create('needs_livepatch'), await linkAtRest()];
     const kill = { path: KILL_AT, from: new URL('../support/live/kill-at.cjs', import.meta.url).pathname };
-    vm = await bootLiveGuest([...files, kill]);
+    vm = await bootLiveGuest([...files, kill], { cpusInTurn: true });
   });
 
   afterAll(async () => {

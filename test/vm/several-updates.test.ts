@@ -192,9 +192,11 @@ describe('several updates', () => {
       await script('dmesg >/run/before');
       const { exitCode, stderr } = await vm.run(command);
       expect([command, exitCode, stderr]).toEqual([command, 1, expect.stringMatching(/resource busy/)]);
-      expect(await script('dmesg | tail -n +$(($(wc -l </run/before) + 1))')).toMatch(
-        new RegExp(`^\\[[ .\\d]+\\] ksplice: ${line}$`),
+      // The kernel says once that it did not run for a while, when this machine was busy.
+      const log = await script(
+        `dmesg | tail -n +$(($(wc -l </run/before) + 1)) | grep -v 'hrtimer: interrupt took'`,
       );
+      expect(log).toMatch(new RegExp(`^\\[[ .\\d]+\\] ksplice: ${line}$`));
     }
 
     /** A line for each update: its stage, and why the last change was not made. */

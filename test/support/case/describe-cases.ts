@@ -75,7 +75,8 @@ export function describeCases({ release, notFor = [] }: CasesKernel): void {
       from: await testModule(name, release),
     }));
     const files = await Promise.all([...programs, ...modules]);
-    vm = await Vm.boot({ image, cacheDir, bundle: program, files });
+    // Some of the cases switch tracers and events on and off.
+    vm = await Vm.boot({ image, cacheDir, bundle: program, files, cpusInTurn: true });
   });
 
   afterAll(async () => {
