@@ -9,7 +9,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { debianSources } from '../../src/debian/debian-sources.ts';
 import { patchFile } from '../support/case/read-cases.ts';
 import { hostBundle, hostKsplice } from '../support/live/host-cli.ts';
-import { bootLiveGuest, guestKsplice, look, UPDATE, untouched } from '../support/live/live-guest.ts';
+import {
+  bootLiveGuest,
+  expectUndone,
+  guestKsplice,
+  look,
+  UPDATE,
+  untouched,
+} from '../support/live/live-guest.ts';
 import { editedUpdate, type MadeUpdate, madeUpdate } from '../support/live/made-update.ts';
 import { FIXED_FUNCTION, FIXED_SOURCE, fixPatch, UPDATE_ID } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
@@ -167,8 +174,7 @@ describe('the livepatch engine', () => {
       exitCode: 2,
       json: { message: expect.stringContaining(FIXED_FUNCTION), hint: expect.stringContaining(UPDATE_ID) },
     });
-    expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
-    expect(await look(vm)).toEqual(untouched);
+    await expectUndone(vm);
   });
 
   it('interrupted while a task holds the transition up, it leaves the kernel as it was', async () => {
@@ -190,8 +196,7 @@ describe('the livepatch engine', () => {
     const done = await patient.wait();
     expect(done.exitCode, done.stderr).toBe(0);
     expect(done.stderr).toMatch(new RegExp(`1 tasks? left: stuck_in_option.*${FIXED_FUNCTION}`));
-    expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
-    expect(await look(vm)).toEqual(untouched);
+    await expectUndone(vm);
   });
 
   it('takes so long, beside what the jump engine takes', async () => {

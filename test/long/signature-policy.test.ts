@@ -8,7 +8,14 @@ import { readUpdate } from '../../src/update/read-update.ts';
 import { signUpdate } from '../../src/update/sign-update.ts';
 import { generateKeys, parsePrivateKey, publicHalf } from '../../src/update/signing-keys.ts';
 import { writeUpdate } from '../../src/update/write-update.ts';
-import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
+import {
+  bootLiveGuest,
+  expectUndone,
+  guestKsplice,
+  look,
+  UPDATE,
+  updated,
+} from '../support/live/live-guest.ts';
 import { UPDATE_ID, updateFile } from '../support/live/update-file.ts';
 import type { GuestFile } from '../support/vm/initramfs.ts';
 import type { Vm } from '../support/vm/vm.ts';
@@ -61,11 +68,6 @@ async function refused(path: string, code: string, exitCode = 2, command = 'appl
   expect(await look(vm)).toEqual(before);
 }
 
-async function undone(): Promise<void> {
-  expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
-  expect(await look(vm)).toEqual(untouched);
-}
-
 const setPolicy = (mode: string): Promise<unknown> =>
   vm.run(`mkdir -p /etc/ksplice; echo 'signatures = ${mode}' >/etc/ksplice/policy`);
 
@@ -103,7 +105,7 @@ describe('signatures', () => {
     expect(await guestKsplice(vm, 'view')).toMatchObject({ json: { updates: [{ signature: who }] } });
     const key = publicHalf(parsePrivateKey(release.private, 'key')).id.slice(0, 16);
     expect((await vm.run(`ksplice view ${UPDATE_ID}`)).stdout).toContain(`release, key ${key}, serial 5`);
-    await undone();
+    await expectUndone(vm);
   });
 
   it('an update that is older than what was applied is refused, and one that is not signed, by `warn` too', async () => {
@@ -120,7 +122,7 @@ describe('signatures', () => {
       expect.stringContaining(`warning: ${UPDATE_ID}: it is not signed`),
     ]);
     expect((await vm.run(`ksplice view ${UPDATE_ID}`)).stdout).toMatch(/signed by +none/);
-    await undone();
+    await expectUndone(vm);
   });
 
   it('of a revoked key are refused', async () => {

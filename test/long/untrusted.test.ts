@@ -6,7 +6,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CHECKOUT } from '../support/live/host-cli.ts';
-import { bootLiveGuest, guestKsplice, look, UPDATE, untouched, updated } from '../support/live/live-guest.ts';
+import {
+  bootLiveGuest,
+  expectUndone,
+  guestKsplice,
+  look,
+  UPDATE,
+  untouched,
+  updated,
+} from '../support/live/live-guest.ts';
 import { FIXED_FUNCTION, UPDATE_ID } from '../support/live/update-file.ts';
 import { runScript } from '../support/vm/run-script.ts';
 import { testModuleFile, testModulePath } from '../support/vm/test-module.ts';
@@ -34,11 +42,6 @@ async function expectNoTrouble(): Promise<void> {
   const { stdout } = await vm.run('cat /proc/sys/kernel/tainted');
   expect(Number(stdout) & TAINT_OF_TROUBLE).toBe(0);
   expect((await look(vm)).trouble).toEqual([]);
-}
-
-async function undone(): Promise<void> {
-  expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
-  expect(await look(vm)).toEqual(untouched);
 }
 
 describe('an unprivileged user', () => {
@@ -245,7 +248,7 @@ describe('the core', () => {
     await expectTrueStages();
     // No reference was lost: the core goes with the last update.
     await script(`rmmod held_update && echo forget held >${CONTROL} && rmmod held`);
-    await undone();
+    await expectUndone(vm);
   });
 });
 
@@ -306,7 +309,7 @@ describe('tables that are wrong', () => {
 
   afterAll(async () => {
     await script(`echo forget victim >${CONTROL}; dmesg -n 7`);
-    await undone();
+    await expectUndone(vm);
   });
 
   it('are refused, for a reason that fits, and nobody follows where they lead', async () => {

@@ -21,6 +21,8 @@ const NOTICES = [
   /loading out-of-tree module taints kernel\.$/,
   /module verification failed: signature and\/or required key missing - tainting kernel$/,
 ];
+/** Said once in a boot, at any moment, when the machine that emulates was too busy (kernel/time/hrtimer.c). */
+export const HELD_UP = 'hrtimer: interrupt took';
 const WARNING_BEGINS = /-+\[ cut here \]-+$/;
 const WARNING_ENDS = /---\[ end trace [0-9a-f]+ \]---$/;
 

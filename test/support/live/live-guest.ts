@@ -2,6 +2,7 @@
  * A guest with the tool and the test update in it, and what tests ask about it: what is loaded, what is left
  * lying about, and how the kernel behaves.
  */
+import { expect } from 'vitest';
 import { buildBundle } from '../bundle.ts';
 import { compileGuest } from '../vm/guest-program.ts';
 import type { GuestFile } from '../vm/initramfs.ts';
@@ -135,3 +136,9 @@ export const updated: LiveState = {
   answer: 'EPERM',
   trouble: [],
 };
+
+/** Undoes the test update, which leaves nothing behind. */
+export async function expectUndone(vm: Vm): Promise<void> {
+  expect(await guestKsplice(vm, `undo ${UPDATE_ID}`)).toMatchObject({ exitCode: 0 });
+  expect(await look(vm)).toEqual(untouched);
+}
